@@ -1,0 +1,84 @@
+// The small interface between the engine and every kind of destination.
+//
+// A FILE driver receives bytes and makes files appear whole or not at all: parts are written under temporary names
+// that carry the run's id, then published together, then the manifest. Every step may be repeated after a crash.
+import type { z } from 'zod'
+import type { FinishedPart } from '../domain/model.ts'
+import type { Logger } from '../domain/ports.ts'
+
+export interface DestinationField {
+  name: string
+  title: string
+  required: boolean
+  description?: string
+}
+
+export interface Driver {
+  /** The name in the API, e.g. LOCAL_DIRECTORY. */
+  type: string
+  title: string
+  delivery: 'FILE' | 'API'
+  /** Whether `activate` may send there on demand. */
+  allowsAdHoc: boolean
+  /** Settings of the account, or null where none is needed. */
+  accountSettings: z.ZodType | null
+  /** Settings of a destination; `parse` gives the normalised form that is stored. */
+  settings: z.ZodType<Record<string, unknown>>
+  /** Fields that a mapping may or must name; empty: any column. */
+  fields: DestinationField[]
+  /** Opens a run's delivery. @throws DeliveryError */
+  deliverFiles?(target: DeliveryTarget): Promise<FileDelivery>
+}
+
+export interface DeliveryTarget {
+  runId: string
+  settings: Record<string, unknown>
+  signal: AbortSignal
+  log: Logger
+}
+
+export interface FileDelivery {
+  /** Whether a file of that name is there already, published by somebody else. */
+  exists(name: string): Promise<boolean>
+  /** Starts a part from its first byte, replacing what an interrupted attempt left. */
+  openPart(name: string): Promise<PartWriter>
+  /** Whether a part that an earlier attempt finished is still there, whole. */
+  hasPart(part: FinishedPart): Promise<boolean>
+  /**
+   * Makes a finished part visible under its final name, and gives its location. Safe to repeat.
+   * @throws DeliveryError NAME_TAKEN when another file has the name and `replace` is false
+   */
+  publish(part: FinishedPart, options: { replace: boolean }): Promise<string>
+  /** Writes a small file whole, as publish does: the manifest. */
+  putFile(name: string, content: Uint8Array, options: { replace: boolean }): Promise<string>
+  /** Removes every temporary trace of the run. Safe to repeat. */
+  discard(): Promise<void>
+}
+
+export interface PartWriter {
+  write(chunk: Uint8Array): Promise<void>
+  /** Resolves when the part is safe: flushed to the disk, or acknowledged. */
+  finish(): Promise<void>
+  abort(): Promise<void>
+}
+
+export type DeliveryErrorCode =
+  | 'BAD_SETTINGS'
+  | 'REFUSED_LOGIN'
+  | 'REFUSED_WRITE'
+  | 'NAME_TAKEN'
+  | 'OUT_OF_SPACE'
+  | 'THROTTLED'
+  | 'UNAVAILABLE'
+
+/** A delivery failed for a known reason. The code decides whether the run is tried again. */
+export class DeliveryError extends Error {
+  override readonly name = 'DeliveryError'
+  readonly code: DeliveryErrorCode
+  readonly retryable: boolean
+  constructor(code: DeliveryErrorCode, message: string, options: { retryable: boolean; cause?: unknown }) {
+    super(message, { cause: options.cause })
+    this.code = code
+    this.retryable = options.retryable
+  }
+}

@@ -1,0 +1,14 @@
+import type { Driver } from './driver.ts'
+import { localDirectory } from './local-directory/driver.ts'
+
+export interface DriverRegistry {
+  list(): Driver[]
+  find(type: string): Driver | undefined
+}
+
+/** Every kind of destination, listed by hand: one line per driver. */
+export function driverRegistry(options: { exportRoot: string }, extra: Driver[] = []): DriverRegistry {
+  const drivers = [localDirectory(options), ...extra]
+  const byType = new Map(drivers.map((driver) => [driver.type, driver]))
+  return { list: () => drivers, find: (type) => byType.get(type) }
+}

@@ -1,0 +1,39 @@
+// Who is asking, and the one question services put: may this session do that?
+import { AccessError } from './errors.ts'
+import type { Role } from './model.ts'
+
+export interface Session {
+  tokenId: string
+  /** The token's name: what `requestedBy` records. */
+  name: string
+  roles: Role[]
+  sandbox: { id: string; name: string; title: string }
+  /** The destinations a partner may see; null for everyone else. */
+  destinationIds: string[] | null
+}
+
+const EVERYONE: Role[] = ['ADMIN', 'OPERATOR', 'VIEWER']
+const BUILDERS: Role[] = ['ADMIN', 'OPERATOR']
+const ACTIONS = {
+  'metadata:read': EVERYONE,
+  'profiles:preview': BUILDERS,
+  'profiles:write': BUILDERS,
+  'profiles:delete': ['ADMIN'],
+  'segments:write': BUILDERS,
+  'segments:evaluate': BUILDERS,
+  'accounts:write': ['ADMIN'],
+  'destinations:write': BUILDERS,
+  'dataflows:write': BUILDERS,
+  'runs:activate': BUILDERS,
+  'runs:control': BUILDERS,
+  'sandboxes:write': ['ADMIN'],
+  'tokens:write': ['ADMIN'],
+} satisfies Record<string, Role[]>
+export type Action = keyof typeof ACTIONS
+
+/** @throws AccessError FORBIDDEN, naming the roles that may. */
+export function authorize(session: Session, action: Action): void {
+  const allowed: readonly Role[] = ACTIONS[action]
+  if (session.roles.some((role) => allowed.includes(role))) return
+  throw new AccessError('FORBIDDEN', `This needs one of the roles ${allowed.join(', ')}.`)
+}

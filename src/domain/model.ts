@@ -1,0 +1,180 @@
+// The nouns, with the field's standard terms.
+//
+//   profile      a person's attributes under a key, e.g. customer_id = 42
+//   segment      a rule that selects profiles; a snapshot is one finished evaluation of it
+//   destination  a place that segments are sent to; its type is a driver
+//   dataflow     a destination, the fields each file or contact carries, and the segments mapped to it
+//   mapping      one segment in one dataflow, with its schedule
+//   activation   a request to send mapped segments now; one order per dataflow and segment
+//   run          one export of one snapshot of a segment through one dataflow
+//
+// Counters of a run: received (looked at), exported (delivered), excluded (left out on purpose: no consent,
+// a missing required field, a duplicate), failed (refused). received = exported + excluded + failed at the end.
+
+export const ROLES = ['ADMIN', 'OPERATOR', 'VIEWER', 'PARTNER'] as const
+export type Role = (typeof ROLES)[number]
+
+export type Trigger = 'AD_HOC' | 'SCHEDULED'
+export type SegmentStatus = 'DRAFT' | 'ACTIVE' | 'INACTIVE' | 'DELETED'
+export type JobStatus = 'QUEUED' | 'PROCESSING' | 'SUCCEEDED' | 'FAILED' | 'CANCELLED'
+export type AccountStatus = 'UNVERIFIED' | 'CONNECTED' | 'FAILED' | 'REMOVED'
+export type DestinationStatus = 'ENABLED' | 'DISABLED' | 'REMOVED'
+export type DataflowState = 'ENABLED' | 'DISABLED'
+export type MappingStatus = 'ACTIVE' | 'INACTIVE' | 'DELETED'
+export type ExportMode = 'DAILY_FULL_EXPORT' | 'FIRST_FULL_THEN_INCREMENTAL'
+export type RunMode = 'FULL' | 'INCREMENTAL'
+export type RunStatus = 'QUEUED' | 'PROCESSING' | 'SUCCESS' | 'FAILED' | 'CANCELLING' | 'CANCELLED'
+export type RunPhase = 'WAITING' | 'READING' | 'DELIVERING' | 'FINALIZING' | 'DONE'
+export type RunEventType =
+  | 'QUEUED'
+  | 'STARTED'
+  | 'PROGRESS'
+  | 'FILE_DELIVERED'
+  | 'RETRYING'
+  | 'CANCELLING'
+  | 'SUCCEEDED'
+  | 'FAILED'
+  | 'CANCELLED'
+export type RejectionReason =
+  | 'MISSING_REQUIRED_FIELD'
+  | 'DUPLICATE'
+  | 'NO_CONSENT'
+  | 'INVALID_VALUE'
+  | 'REFUSED_BY_DESTINATION'
+
+export const ATTRIBUTE_OPERATORS = [
+  'EQUALS',
+  'NOT_EQUALS',
+  'LESS_THAN',
+  'LESS_OR_EQUAL',
+  'GREATER_THAN',
+  'GREATER_OR_EQUAL',
+  'IN',
+  'NOT_IN',
+  'CONTAINS',
+  'STARTS_WITH',
+  'ENDS_WITH',
+  'EXISTS',
+  'NOT_EXISTS',
+  'WITHIN_LAST_DAYS',
+  'BEFORE',
+  'AFTER',
+] as const
+export type AttributeOperator = (typeof ATTRIBUTE_OPERATORS)[number]
+export type Scalar = string | number | boolean
+export interface AttributeCondition {
+  path: string
+  operator: AttributeOperator
+  value?: Scalar | Scalar[]
+}
+/** A segment's rule: exactly one of the five forms. */
+export type Rule =
+  | { all: Rule[] }
+  | { any: Rule[] }
+  | { not: Rule }
+  | { attribute: AttributeCondition }
+  | { segment: string }
+
+export type Frequency =
+  | 'ONCE'
+  | 'EVERY_3_HOURS'
+  | 'EVERY_6_HOURS'
+  | 'EVERY_8_HOURS'
+  | 'EVERY_12_HOURS'
+  | 'DAILY'
+  | 'WEEKLY'
+  | 'MONTHLY'
+export type ScheduleTrigger = 'SCHEDULED' | 'AFTER_SEGMENT_EVALUATION'
+export interface Schedule {
+  frequency: Frequency
+  trigger: ScheduleTrigger
+  /** YYYY-MM-DD, inclusive. */
+  startDate: string
+  /** YYYY-MM-DD, exclusive. */
+  endDate: string | null
+  /** HH:00, UTC. */
+  startTime: string | null
+}
+
+export interface FieldMapping {
+  /** Dotted path into the profile's attributes. */
+  source: string
+  /** Name of the column or of the destination's field. */
+  target: string
+  required: boolean
+}
+export type FileType = 'CSV' | 'JSON' | 'PARQUET'
+export type Compression = 'NONE' | 'GZIP' | 'ZSTD'
+export interface FileFormat {
+  type: FileType
+  compression: Compression
+  delimiter: string
+  quote: string
+  escape: string
+  nullValue: string
+  maxRowsPerFile: number
+  manifest: boolean
+  /** Prefix cells that a spreadsheet would run as a formula with an apostrophe. */
+  neutralizeFormulas: boolean
+}
+
+/** Everything an export needs, pinned when the run was made. */
+export interface RunPlan {
+  destination: { id: string; name: string; type: string; settings: Record<string, unknown> }
+  accountId: string | null
+  dataflow: { id: string; name: string }
+  segment: { id: string; name: string }
+  snapshot: { id: string; version: number }
+  fields: FieldMapping[]
+  deduplicateBy: string[]
+  consentAttribute: string | null
+  fileFormat: FileFormat | null
+  /** The first part's file name with every macro filled in, without extension; may hold folders. */
+  fileName: string | null
+  /** The template names no moment: the file replaces the one of the run before. */
+  isStaticName: boolean
+}
+
+/** Where an interrupted export goes on: everything before `afterProfileId` is in finished parts. */
+export interface RunCheckpoint {
+  afterProfileId: number
+  counters: RunCounters
+  parts: FinishedPart[]
+}
+export interface RunCounters {
+  received: number
+  exported: number
+  excluded: number
+  failed: number
+  bytes: number
+  files: number
+}
+/** A whole part, safe on the destination under its temporary name. */
+export interface FinishedPart {
+  part: number
+  name: string
+  rows: number
+  bytes: number
+  sha256: string
+}
+export interface RunFailure {
+  code: string
+  message: string
+  retryable: boolean
+}
+
+/** Ids carry the noun: seg_…, dst_…. */
+export const ID_PREFIXES = {
+  sandbox: 'sbx',
+  apiToken: 'tok',
+  segment: 'seg',
+  snapshot: 'snp',
+  segmentationJob: 'job',
+  destinationAccount: 'acc',
+  destination: 'dst',
+  dataflow: 'flow',
+  segmentMapping: 'map',
+  activation: 'act',
+  run: 'run',
+} as const
+export type Noun = keyof typeof ID_PREFIXES

@@ -1,0 +1,31 @@
+// What the inner rings need of the outside, and nothing of how it is done.
+import type { Noun } from './model.ts'
+
+/** The time; tests hand in their own. */
+export type Clock = () => Date
+export type NewId = (noun: Noun) => string
+/** Where something may have changed. A hint only: whoever waits polls as well. */
+export interface Wake {
+  /** Topics: `runs` (the queue), `jobs` (segmentation), `run:<id>` (a run's log), `mappings:<destination id>`. */
+  notify(topic: string): void
+  /** Resolves at the next notify of the topic, after `ms` at the latest, or when the signal aborts; leaves nothing behind. */
+  wait(topic: string, ms: number, signal?: AbortSignal): Promise<void>
+}
+export interface Logger {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+/** The limits that the gateway enforces, from configuration. */
+export interface Guardrails {
+  maxSegmentsPerActivation: number
+  minSecondsBetweenMappingAndAdHoc: number
+  maxRowsPerFile: number
+  maxSegmentsPerDestination: number
+  maxFieldsPerDataflow: number
+  maxDestinationsPerSandbox: number
+  maxPageSize: number
+  maxQueryDepth: number
+  maxQueryCost: number
+}

@@ -1,0 +1,48 @@
+// Shapes that pass through the capabilities of a database.
+
+/** A row as the driver hands it over: values in the order of the selected columns. */
+export type RawRow = unknown[]
+
+export interface ProfilePatch {
+  key: string
+  /** JSON text of an object; null removes an attribute (RFC 7396 merge patch). */
+  patch: string
+}
+
+/** Where an export thread opens its own read connection. */
+export interface ExportSource {
+  url: string
+}
+
+/** What an export reads. */
+export interface ExportQuery {
+  /** The pinned membership version. */
+  version: number
+  /** Dotted attribute paths, one column each. */
+  paths: string[]
+  /** Paths that together identify duplicates; empty for none. */
+  deduplicateBy: string[]
+  /** Paths without which a profile is left out, and so never hides a duplicate. */
+  required: string[]
+  /** Path that must be true, or null. */
+  consent: string | null
+}
+
+/**
+ * A page of the export: one line per profile, `<profile id>[d]<JSON array of the paths' values>\n`, in the order of
+ * profile ids, UTF-8. `d` marks a duplicate of an earlier profile.
+ */
+export interface ExportPage {
+  lines: Uint8Array
+  rows: number
+  lastProfileId: number
+}
+
+/** Lives in an export thread, on its own read connection. */
+export interface ExportReader {
+  /** Finds the duplicates; done once, before the first page. */
+  prepare(): Promise<void>
+  /** The next page after a profile id, or null at the end. */
+  page(afterProfileId: number, limit: number): Promise<ExportPage | null>
+  close(): Promise<void>
+}

@@ -1,0 +1,77 @@
+// The seam between the stores and a database: one query type and a handful of named capabilities.
+// sqlite.ts implements it; no file outside storage/sqlite*.ts knows which database it is on.
+import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
+import type { Wake } from '../domain/ports.ts'
+import type { ExportSource, ProfilePatch, RawRow } from './capabilities.ts'
+import type { JsonDialect } from './json-dialect.ts'
+import type { Tables } from './tables.ts'
+
+/** Drizzle's query builders, awaited. No transaction, run, all or get: those differ between databases. */
+export type Db = Pick<
+  BetterSQLite3Database,
+  'select' | 'selectDistinct' | 'insert' | 'update' | 'delete' | '$with' | 'with'
+>
+
+/** Any built query. */
+export interface Query {
+  toSQL(): { sql: string; params: unknown[] }
+}
+/** A write and how many rows it must touch; when it touches another number, the whole batch is undone. */
+export interface ExpectingQuery {
+  query: Query
+  expect: number
+}
+
+/** A batch was undone because a write did not touch the rows it expected: somebody was faster. */
+export class StaleWrite extends Error {
+  override readonly name = 'StaleWrite'
+  /** Place of the write in the batch. */
+  readonly index: number
+  constructor(index: number) {
+    super(`write ${index} of the batch found another state`)
+    this.index = index
+  }
+}
+
+export interface Database {
+  readonly db: Db
+  readonly tables: Tables
+  /** Wake-ups between parts of the gateway. */
+  readonly wake: Wake
+  /** How JSON attributes are spoken of in SQL. */
+  readonly json: JsonDialect
+  /** Upper bound of bound parameters in one statement. */
+  readonly maxParameters: number
+
+  /**
+   * Runs the writes in order, all or nothing, and resolves to the rows that each touched.
+   * @throws StaleWrite when a write misses its expected count
+   */
+  batch(writes: readonly (Query | ExpectingQuery)[]): Promise<number[]>
+  /** Marks a sub-select of a claim so that concurrent claimers pass over each other's rows. */
+  skipLocked<Q>(select: Q): Q
+  /** The table whose unique index an error speaks of, or null for any other error. */
+  violatedTable(error: unknown): string | null
+  /** A read that may take long, off the event loop. Rows are arrays in the order of the selected columns. */
+  aside(query: Query, signal?: AbortSignal): Promise<RawRow[]>
+  /** Merges (RFC 7396) patches into profiles by key, in one atomic step. At most 2,000 a call. */
+  upsertProfiles(
+    namespaceId: number,
+    patches: readonly ProfilePatch[],
+  ): Promise<{ inserted: number; updated: number }>
+  /** Opens what an export thread reads from; structured-cloneable. */
+  exportSource(): ExportSource
+
+  /** Which processes of this installation are alive: their leases hold. */
+  readonly life: {
+    register(processId: string): void
+    isAlive(processId: string): boolean
+    release(processId: string): void
+  }
+  migrate(): Promise<void>
+  /** Rejects when the database cannot be reached or is not migrated. */
+  ping(): Promise<void>
+  /** An online, consistent copy. */
+  backup(file: string): Promise<void>
+  close(): Promise<void>
+}

@@ -1,0 +1,28 @@
+// What drizzle-kit reads to generate migrations/postgres; it wants every table as a named export.
+import { postgresKit } from './kit.postgres.ts'
+import { defineTables } from './tables.ts'
+
+export const tables = defineTables(postgresKit)
+export const {
+  sandboxes,
+  apiTokens,
+  namespaces,
+  profiles,
+  attributeStats,
+  attributeHints,
+  segments,
+  snapshots,
+  members,
+  segmentationJobs,
+  destinationAccounts,
+  destinations,
+  dataflows,
+  segmentMappings,
+  activations,
+  runs,
+  runEvents,
+  runFiles,
+  rejections,
+  processes,
+  settings,
+} = tables

@@ -1,0 +1,28 @@
+// What drizzle-kit reads to generate migrations/sqlite; it wants every table as a named export.
+import { sqliteKit } from './kit.sqlite.ts'
+import { defineTables } from './tables.ts'
+
+export const tables = defineTables(sqliteKit)
+export const {
+  sandboxes,
+  apiTokens,
+  namespaces,
+  profiles,
+  attributeStats,
+  attributeHints,
+  segments,
+  snapshots,
+  members,
+  segmentationJobs,
+  destinationAccounts,
+  destinations,
+  dataflows,
+  segmentMappings,
+  activations,
+  runs,
+  runEvents,
+  runFiles,
+  rejections,
+  processes,
+  settings,
+} = tables

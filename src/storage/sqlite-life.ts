@@ -1,0 +1,48 @@
+// Which processes live: each holds an exclusive lock on a file of its own, which the kernel lets go
+// when the process ends, however it ends. A pid would not do: pids are used again.
+import fs from 'node:fs'
+import path from 'node:path'
+import BetterSqlite from 'better-sqlite3'
+
+export function processLocks(folder: string) {
+  const held = new Map<string, BetterSqlite.Database>()
+  const file = (id: string) => path.join(folder, `${id}.lock`)
+
+  const release = (id: string) => {
+    held.get(id)?.close()
+    held.delete(id)
+    fs.rmSync(file(id), { force: true })
+  }
+  return {
+    register(id: string) {
+      fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
+      held.set(id, lock(file(id)))
+    },
+    isAlive(id: string): boolean {
+      if (held.has(id)) return true
+      if (!fs.existsSync(file(id))) return false
+      try {
+        lock(file(id)).close()
+      } catch {
+        return true
+      }
+      fs.rmSync(file(id), { force: true })
+      return false
+    },
+    release,
+    releaseAll: () => [...held.keys()].forEach(release),
+  }
+}
+
+/** @throws when another process holds it */
+function lock(file: string): BetterSqlite.Database {
+  const connection = new BetterSqlite(file, { timeout: 0 })
+  try {
+    connection.pragma('journal_mode = DELETE')
+    connection.exec('BEGIN EXCLUSIVE')
+    return connection
+  } catch (error) {
+    connection.close()
+    throw error
+  }
+}

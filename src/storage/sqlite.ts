@@ -1,0 +1,178 @@
+// The SQLite dialect: one writer connection of this process, a read thread for what takes long.
+import fs from 'node:fs'
+import path from 'node:path'
+import BetterSqlite from 'better-sqlite3'
+import { drizzle } from 'drizzle-orm/better-sqlite3'
+import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
+import { Unavailable } from '../domain/errors.ts'
+import type { ProfilePatch } from './capabilities.ts'
+import { type Database, type ExpectingQuery, type Query, StaleWrite } from './database.ts'
+import { tables } from './schema.sqlite.ts'
+import { sqliteAside } from './sqlite-aside.ts'
+import { sqliteJson } from './sqlite-json.ts'
+import { processLocks } from './sqlite-life.ts'
+import { inProcessWake } from './wake.ts'
+
+const MIGRATIONS = path.join(import.meta.dirname, '../../migrations/sqlite')
+const STATEMENTS_KEPT = 500
+
+/** @throws Error with a sentence for the operator when the file is no database or cannot be opened */
+export function openSqlite(file: string): Database {
+  const connection = connect(file)
+  const statements = statementCache(connection)
+  const upsert = profileUpsert(connection)
+  const aside = sqliteAside(file)
+  const locks = processLocks(path.join(path.dirname(file), 'processes'))
+  const db = drizzle(connection, { casing: 'snake_case' })
+
+  const atomically = <T>(work: () => T): T => {
+    run(() => connection.exec('BEGIN IMMEDIATE'))
+    try {
+      const result = run(work)
+      run(() => connection.exec('COMMIT'))
+      return result
+    } catch (error) {
+      if (connection.inTransaction) connection.exec('ROLLBACK')
+      throw error
+    }
+  }
+  const write = (item: Query | ExpectingQuery, index: number): number => {
+    const query = 'query' in item ? item.query : item
+    const { sql, params } = query.toSQL()
+    const changes = statements(sql).run(...params).changes
+    if ('query' in item && changes !== item.expect) throw new StaleWrite(index)
+    return changes
+  }
+
+  return {
+    db,
+    tables,
+    wake: inProcessWake(),
+    json: sqliteJson,
+    maxParameters: 32_000,
+    batch: async (writes) => atomically(() => writes.map(write)),
+    skipLocked: (select) => select, // one writer at a time: there is nothing to pass over
+    violatedTable: (error) => {
+      const cause = rootCause(error)
+      const match = /^UNIQUE constraint failed: (\w+)\./.exec(cause instanceof Error ? cause.message : '')
+      return match?.[1] ?? null
+    },
+    aside: (query, signal) => aside.read(query.toSQL(), signal),
+    upsertProfiles: async (namespaceId, patches) => atomically(() => upsert(namespaceId, patches)),
+    exportSource: () => ({ url: `file:${file}` }),
+    life: locks,
+    migrate: async () => migrateSqlite(db, connection),
+    ping: async () => void connection.prepare('select count(*) from __drizzle_migrations').get(),
+    backup: async (target) => {
+      if (fs.existsSync(target)) throw new Error(`${target} exists; name a file that does not.`)
+      connection.prepare('VACUUM INTO ?').run(target)
+    },
+    close: async () => {
+      await aside.close()
+      locks.releaseAll()
+      connection.close()
+    },
+  }
+}
+
+function connect(file: string): BetterSqlite.Database {
+  try {
+    fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 })
+    const connection = new BetterSqlite(file, { timeout: 5000 })
+    connection.pragma('journal_mode = WAL')
+    connection.pragma('synchronous = FULL') // on every open: a reopened WAL file falls back to NORMAL
+    connection.pragma('foreign_keys = ON')
+    connection.pragma('journal_size_limit = 67108864')
+    connection.pragma('cache_size = -65536')
+    return connection
+  } catch (error) {
+    const code = (error as { code?: string }).code
+    if (code === 'SQLITE_NOTADB') {
+      throw new Error(`${file} is not a SQLite database. Move it away, or point DATABASE_URL elsewhere.`)
+    }
+    throw new Error(
+      `${file} cannot be opened: ${error instanceof Error ? error.message : error}. Check that the folder exists and is writable.`,
+    )
+  }
+}
+
+function migrateSqlite(db: Parameters<typeof migrate>[0], connection: BetterSqlite.Database): void {
+  const journal = JSON.parse(fs.readFileSync(path.join(MIGRATIONS, 'meta/_journal.json'), 'utf8'))
+  const newest = Math.max(...journal.entries.map((entry: { when: number }) => entry.when))
+  const known = connection.prepare("select 1 from sqlite_master where name = '__drizzle_migrations'").get()
+  const applied = known
+    ? (
+        connection.prepare('select max(created_at) as at from __drizzle_migrations').get() as {
+          at: number | null
+        }
+      ).at
+    : null
+  if (applied !== null && applied > newest) {
+    throw new Error(
+      'The database was written by a newer version of the gateway. Install that version, or restore a backup.',
+    )
+  }
+  // A rebuilt table must not take its children along; checked again afterwards.
+  connection.pragma('foreign_keys = OFF')
+  run(() => migrate(db, { migrationsFolder: MIGRATIONS }))
+  connection.pragma('foreign_keys = ON')
+  const broken = connection.pragma('foreign_key_check') as unknown[]
+  if (broken.length > 0)
+    throw new Error(`The migration left ${broken.length} rows without their parent. Restore a backup.`)
+}
+
+function statementCache(connection: BetterSqlite.Database) {
+  const kept = new Map<string, BetterSqlite.Statement>()
+  return (sql: string): BetterSqlite.Statement => {
+    let statement = kept.get(sql)
+    if (!statement) {
+      if (kept.size >= STATEMENTS_KEPT) kept.clear()
+      statement = connection.prepare(sql)
+      kept.set(sql, statement)
+    }
+    return statement
+  }
+}
+
+function profileUpsert(connection: BetterSqlite.Database) {
+  // Prepared at first use: the table comes with the migrations.
+  let statements: { insert: BetterSqlite.Statement; update: BetterSqlite.Statement } | undefined
+  return (namespaceId: number, patches: readonly ProfilePatch[]) => {
+    statements ??= {
+      insert: connection.prepare(
+        "insert into profiles (namespace_id, key, attributes) values (?, ?, jsonb_patch('{}', ?)) on conflict do nothing",
+      ),
+      update: connection.prepare(
+        'update profiles set attributes = jsonb_patch(attributes, ?) where namespace_id = ? and key = ?',
+      ),
+    }
+    let inserted = 0
+    for (const { key, patch } of patches) {
+      if (statements.insert.run(namespaceId, key, patch).changes > 0) inserted += 1
+      else statements.update.run(patch, namespaceId, key)
+    }
+    return { inserted, updated: patches.length - inserted }
+  }
+}
+
+/** Resource trouble becomes Unavailable: the caller may try again, and nothing was written. */
+function run<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    const code = (rootCause(error) as { code?: string }).code ?? ''
+    if (code === 'SQLITE_FULL' || code.startsWith('SQLITE_IOERR')) {
+      throw new Unavailable('The disk of the database is full or failing. Free space, then try again.', {
+        cause: error,
+      })
+    }
+    if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) {
+      throw new Unavailable('The database is busy. Try again in a few seconds.', { cause: error })
+    }
+    throw error
+  }
+}
+
+function rootCause(error: unknown): unknown {
+  return error instanceof Error && error.cause !== undefined ? rootCause(error.cause) : error
+}

@@ -1,0 +1,452 @@
+// Every table, written once over the column kit. One block per noun; ids are made in the app (ids.ts),
+// so that a batch can be listed up front. Rows of history are never deleted by cascade: no references
+// with ON DELETE, because a table rebuild by a migration would silently take the children along.
+import { sql } from 'drizzle-orm'
+import type {
+  AccountStatus,
+  DataflowState,
+  DestinationStatus,
+  ExportMode,
+  FieldMapping,
+  FileFormat,
+  JobStatus,
+  MappingStatus,
+  RejectionReason,
+  Role,
+  Rule,
+  RunCheckpoint,
+  RunEventType,
+  RunFailure,
+  RunMode,
+  RunPhase,
+  RunPlan,
+  RunStatus,
+  Schedule,
+  SegmentStatus,
+  Trigger,
+} from '../domain/model.ts'
+import type { Kit } from './kit.ts'
+
+export function defineTables(kit: Kit) {
+  const stamps = {
+    createdAt: kit.timestamp('created_at').notNull(),
+    updatedAt: kit.timestamp('updated_at').notNull(),
+  }
+  const sandboxId = () => kit.text('sandbox_id').notNull()
+  const counter = (name: string) => kit.bigint(name).notNull().default(0)
+
+  // ------------------------------------------------------------ access
+  const sandboxes = kit.table(
+    'sandboxes',
+    {
+      id: kit.text('id').primaryKey(),
+      name: kit.text('name').notNull(),
+      title: kit.text('title').notNull(),
+      /** Counts every change of profiles: what was computed at the same version is still true. */
+      profilesVersion: counter('profiles_version'),
+      createdAt: kit.timestamp('created_at').notNull(),
+    },
+    (t) => [kit.uniqueIndex('sandboxes_name').on(t.name)],
+  )
+  const apiTokens = kit.table(
+    'api_tokens',
+    {
+      id: kit.text('id').primaryKey(),
+      /** Null: a token of the whole gateway, for administrators. */
+      sandboxId: kit.text('sandbox_id'),
+      clientId: kit.text('client_id').notNull(),
+      name: kit.text('name').notNull(),
+      roles: kit.json<Role[]>('roles').notNull(),
+      /** Null: not bound to destinations. */
+      destinationIds: kit.json<string[] | null>('destination_ids'),
+      /** SHA-256 of the secret, hex; the secret itself is 256 random bits and is never stored. */
+      secretHash: kit.text('secret_hash').notNull(),
+      createdAt: kit.timestamp('created_at').notNull(),
+      expiresAt: kit.timestamp('expires_at'),
+      lastUsedAt: kit.timestamp('last_used_at'),
+      revokedAt: kit.timestamp('revoked_at'),
+    },
+    (t) => [
+      kit.uniqueIndex('api_tokens_client').on(t.clientId),
+      kit.uniqueIndex('api_tokens_secret').on(t.secretHash),
+    ],
+  )
+
+  // ------------------------------------------------------------ profiles
+  /** An identity namespace: the attribute that identifies profiles, e.g. customer_id. A profile is (namespace, key). */
+  const namespaces = kit.table(
+    'namespaces',
+    { id: kit.identity('id'), sandboxId: sandboxId(), name: kit.text('name').notNull() },
+    (t) => [kit.uniqueIndex('namespaces_name').on(t.sandboxId, t.name)],
+  )
+  const profiles = kit.table(
+    'profiles',
+    {
+      id: kit.identity('id'),
+      namespaceId: kit.bigint('namespace_id').notNull(),
+      key: kit.text('key').notNull(),
+      attributes: kit.attributes('attributes').notNull(),
+    },
+    (t) => [kit.uniqueIndex('profiles_key').on(t.namespaceId, t.key)],
+  )
+  /** What `profileAttributes` answers, as of a version of the sandbox's profiles. */
+  const attributeStats = kit.table('attribute_stats', {
+    sandboxId: kit.text('sandbox_id').primaryKey(),
+    profilesVersion: kit.bigint('profiles_version').notNull(),
+    stats: kit.json<unknown[]>('stats').notNull(),
+    computedAt: kit.timestamp('computed_at').notNull(),
+  })
+  /** Columns whose values disagreed on a type at import: stored as text, reported as MIXED. */
+  const attributeHints = kit.table(
+    'attribute_hints',
+    { sandboxId: sandboxId(), path: kit.text('path').notNull(), mixed: kit.bool('mixed').notNull() },
+    (t) => [kit.primaryKey({ columns: [t.sandboxId, t.path] })],
+  )
+
+  // ------------------------------------------------------------ segments
+  const segments = kit.table(
+    'segments',
+    {
+      id: kit.text('id').primaryKey(),
+      sandboxId: sandboxId(),
+      number: kit.int('number').notNull(),
+      name: kit.text('name').notNull(),
+      description: kit.text('description'),
+      status: kit.text('status').$type<SegmentStatus>().notNull(),
+      rule: kit.json<Rule>('rule').notNull(),
+      expression: kit.text('expression').notNull(),
+      /** The latest finished snapshot; flipped in one batch when a job ends. */
+      snapshotId: kit.text('snapshot_id'),
+      ...stamps,
+    },
+    (t) => [
+      kit.uniqueIndex('segments_number').on(t.number),
+      kit.index('segments_created').on(t.sandboxId, t.createdAt, t.id),
+      kit.index('segments_name').on(t.sandboxId, t.name, t.id),
+      kit.index('segments_updated').on(t.sandboxId, t.updatedAt, t.id),
+    ],
+  )
+  const snapshots = kit.table(
+    'snapshots',
+    {
+      id: kit.text('id').primaryKey(),
+      sandboxId: sandboxId(),
+      segmentId: kit.text('segment_id').notNull(),
+      jobId: kit.text('job_id').notNull(),
+      /** The membership version that `members` rows carry: small, because it is stored once per member. */
+      version: kit.bigint('version').notNull(),
+      evaluatedAt: kit.timestamp('evaluated_at').notNull(),
+      profileCount: kit.bigint('profile_count').notNull(),
+      entered: kit.bigint('entered').notNull(),
+      exited: kit.bigint('exited').notNull(),
+    },
+    (t) => [
+      kit.uniqueIndex('snapshots_version').on(t.version),
+      kit.index('snapshots_segment').on(t.segmentId, t.evaluatedAt, t.id),
+      kit.index('snapshots_job').on(t.jobId),
+    ],
+  )
+  const members = kit.table(
+    'members',
+    { version: kit.bigint('version').notNull(), profileId: kit.bigint('profile_id').notNull() },
+    (t) => [kit.primaryKey({ columns: [t.version, t.profileId] })],
+  )
+  const segmentationJobs = kit.table(
+    'segmentation_jobs',
+    {
+      id: kit.text('id').primaryKey(),
+      sandboxId: sandboxId(),
+      status: kit.text('status').$type<JobStatus>().notNull(),
+      trigger: kit.text('trigger').$type<Trigger>().notNull(),
+      /** In the order of evaluation: a segment comes after the segments its rule names. */
+      segmentIds: kit.json<string[]>('segment_ids').notNull(),
+      /** Profiles to look at, over all segments; null until the job starts. */
+      total: kit.bigint('total'),
+      received: counter('received'),
+      /** Profiles found to be members so far. */
+      exported: counter('exported'),
+      error: kit.json<RunFailure | null>('error'),
+      attempt: kit.int('attempt').notNull().default(0),
+      leaseOwner: kit.text('lease_owner'),
+      leaseUntil: kit.timestamp('lease_until'),
+      fence: counter('fence'),
+      createdAt: kit.timestamp('created_at').notNull(),
+      startedAt: kit.timestamp('started_at'),
+      completedAt: kit.timestamp('completed_at'),
+    },
+    (t) => [
+      kit.index('segmentation_jobs_status').on(t.status, t.createdAt),
+      // One job at a time per sandbox: two would race for the pointers.
+      kit
+        .uniqueIndex('segmentation_jobs_active')
+        .on(t.sandboxId)
+        .where(sql`${t.status} in ('QUEUED', 'PROCESSING')`),
+    ],
+  )
+
+  // ------------------------------------------------------------ destinations
+  const destinationAccounts = kit.table(
+    'destination_accounts',
+    {
+      id: kit.text('id').primaryKey(),
+      sandboxId: sandboxId(),
+      name: kit.text('name').notNull(),
+      type: kit.text('type').notNull(),
+      settings: kit.json<Record<string, unknown>>('settings').notNull(),
+      /** Sealed by AES-256-GCM with the row's id as associated data; never leaves the gateway. */
+      secrets: kit.text('secrets'),
+      sharedWith: kit.json<Role[]>('shared_with').notNull(),
+      consentBy: kit.text('consent_by'),
+      consentAt: kit.timestamp('consent_at'),
+      status: kit.text('status').$type<AccountStatus>().notNull(),
+      lastVerifiedAt: kit.timestamp('last_verified_at'),
+      lastError: kit.text('last_error'),
+      ...stamps,
+    },
+    (t) => [kit.index('destination_accounts_created').on(t.sandboxId, t.createdAt, t.id)],
+  )
+  const destinations = kit.table(
+    'destinations',
+    {
+      id: kit.text('id').primaryKey(),
+      sandboxId: sandboxId(),
+      number: kit.int('number').notNull(),
+      name: kit.text('name').notNull(),
+      description: kit.text('description'),
+      type: kit.text('type').notNull(),
+      accountId: kit.text('account_id'),
+      settings: kit.json<Record<string, unknown>>('settings').notNull(),
+      status: kit.text('status').$type<DestinationStatus>().notNull(),
+      ...stamps,
+    },
+    (t) => [
+      kit.uniqueIndex('destinations_number').on(t.number),
+      kit.index('destinations_created').on(t.sandboxId, t.createdAt, t.id),
+      kit.index('destinations_name').on(t.sandboxId, t.name, t.id),
+      kit.index('destinations_updated').on(t.sandboxId, t.updatedAt, t.id),
+      kit.index('destinations_account').on(t.accountId, t.id),
+    ],
+  )
+
+  // ------------------------------------------------------------ dataflows
+  const dataflows = kit.table(
+    'dataflows',
+    {
+      id: kit.text('id').primaryKey(),
+      sandboxId: sandboxId(),
+      name: kit.text('name').notNull(),
+      description: kit.text('description'),
+      destinationId: kit.text('destination_id').notNull(),
+      state: kit.text('state').$type<DataflowState>().notNull(),
+      fields: kit.json<FieldMapping[]>('fields').notNull(),
+      deduplicateBy: kit.json<string[]>('deduplicate_by').notNull(),
+      consentAttribute: kit.text('consent_attribute'),
+      /** Null where the destination is not file-based. */
+      fileFormat: kit.json<FileFormat | null>('file_format'),
+      ...stamps,
+    },
+    (t) => [
+      kit.index('dataflows_created').on(t.sandboxId, t.createdAt, t.id),
+      kit.index('dataflows_name').on(t.sandboxId, t.name, t.id),
+      kit.index('dataflows_updated').on(t.sandboxId, t.updatedAt, t.id),
+      kit.index('dataflows_destination').on(t.destinationId, t.id),
+    ],
+  )
+  const segmentMappings = kit.table(
+    'segment_mappings',
+    {
+      id: kit.text('id').primaryKey(),
+      sandboxId: sandboxId(),
+      number: kit.int('number').notNull(),
+      segmentId: kit.text('segment_id').notNull(),
+      dataflowId: kit.text('dataflow_id').notNull(),
+      destinationId: kit.text('destination_id').notNull(),
+      elementName: kit.text('element_name').notNull(),
+      elementDescription: kit.text('element_description'),
+      /** DELETED keeps the row: partners see it, and mapping the segment again revives it. */
+      elementStatus: kit.text('element_status').$type<MappingStatus>().notNull(),
+      schedule: kit.json<Schedule>('schedule').notNull(),
+      exportMode: kit.text('export_mode').$type<ExportMode>().notNull(),
+      filenameTemplate: kit.text('filename_template'),
+      activatedAt: kit.timestamp('activated_at').notNull(),
+      adHocAllowedFrom: kit.timestamp('ad_hoc_allowed_from').notNull(),
+      ...stamps,
+    },
+    (t) => [
+      kit.uniqueIndex('segment_mappings_number').on(t.number),
+      kit.uniqueIndex('segment_mappings_pair').on(t.dataflowId, t.segmentId),
+      kit.index('segment_mappings_segment').on(t.segmentId, t.id),
+      kit.index('segment_mappings_destination').on(t.destinationId, t.id),
+    ],
+  )
+
+  // ------------------------------------------------------------ activation and runs
+  const activations = kit.table(
+    'activations',
+    {
+      id: kit.text('id').primaryKey(),
+      sandboxId: sandboxId(),
+      requestedBy: kit.text('requested_by').notNull(),
+      tokenId: kit.text('token_id').notNull(),
+      /** Unique per token while kept; cleared after 24 hours so that the key may serve again. */
+      idempotencyKey: kit.text('idempotency_key'),
+      /** SHA-256 of the canonical input, to tell a repetition from a conflict. */
+      inputHash: kit.text('input_hash').notNull(),
+      createdAt: kit.timestamp('created_at').notNull(),
+    },
+    (t) => [
+      kit.uniqueIndex('activations_idempotency').on(t.sandboxId, t.tokenId, t.idempotencyKey),
+      kit.index('activations_created').on(t.sandboxId, t.createdAt, t.id),
+    ],
+  )
+  const runs = kit.table(
+    'runs',
+    {
+      id: kit.text('id').primaryKey(),
+      sandboxId: sandboxId(),
+      dataflowId: kit.text('dataflow_id').notNull(),
+      destinationId: kit.text('destination_id').notNull(),
+      segmentId: kit.text('segment_id').notNull(),
+      mappingId: kit.text('mapping_id').notNull(),
+      snapshotId: kit.text('snapshot_id'),
+      activationId: kit.text('activation_id'),
+      trigger: kit.text('trigger').$type<Trigger>().notNull(),
+      mode: kit.text('mode').$type<RunMode>().notNull(),
+      status: kit.text('status').$type<RunStatus>().notNull(),
+      phase: kit.text('phase').$type<RunPhase>().notNull(),
+      /** Everything the export needs, pinned when the run was made: later edits do not change it. */
+      plan: kit.json<RunPlan>('plan').notNull(),
+      checkpoint: kit.json<RunCheckpoint | null>('checkpoint'),
+      total: kit.bigint('total'),
+      received: counter('received'),
+      exported: counter('exported'),
+      excluded: counter('excluded'),
+      failed: counter('failed'),
+      bytes: counter('bytes'),
+      files: kit.int('files').notNull().default(0),
+      error: kit.json<RunFailure | null>('error'),
+      attempt: kit.int('attempt').notNull().default(0),
+      /** The process that holds the run (processes.id), until when, and the fencing token that goes with every write. */
+      leaseOwner: kit.text('lease_owner'),
+      leaseUntil: kit.timestamp('lease_until'),
+      fence: counter('fence'),
+      /** Not claimed before: set between attempts. */
+      notBefore: kit.timestamp('not_before'),
+      /** Sequence of the newest event. */
+      eventSeq: counter('event_seq'),
+      retryOf: kit.text('retry_of'),
+      createdAt: kit.timestamp('created_at').notNull(),
+      startedAt: kit.timestamp('started_at'),
+      completedAt: kit.timestamp('completed_at'),
+    },
+    (t) => [
+      kit.index('runs_created').on(t.sandboxId, t.createdAt, t.id),
+      kit.index('runs_completed').on(t.sandboxId, t.completedAt, t.id),
+      kit.index('runs_dataflow').on(t.dataflowId, t.createdAt, t.id),
+      kit.index('runs_segment').on(t.segmentId, t.createdAt, t.id),
+      kit.index('runs_mapping').on(t.mappingId, t.createdAt, t.id),
+      kit.index('runs_activation').on(t.activationId),
+      // The queue: what a worker scans.
+      kit
+        .index('runs_active')
+        .on(t.createdAt, t.id)
+        .where(sql`${t.status} in ('QUEUED', 'PROCESSING', 'CANCELLING')`),
+      // The last line behind the guardrail: one active ad-hoc run per segment.
+      kit
+        .uniqueIndex('runs_one_ad_hoc')
+        .on(t.segmentId)
+        .where(sql`${t.trigger} = 'AD_HOC' and ${t.status} in ('QUEUED', 'PROCESSING', 'CANCELLING')`),
+    ],
+  )
+  /** The run log, append-only: the truth for live clients. */
+  const runEvents = kit.table(
+    'run_events',
+    {
+      runId: kit.text('run_id').notNull(),
+      seq: kit.bigint('seq').notNull(),
+      type: kit.text('type').$type<RunEventType>().notNull(),
+      status: kit.text('status').$type<RunStatus>().notNull(),
+      phase: kit.text('phase').$type<RunPhase>().notNull(),
+      total: kit.bigint('total'),
+      received: kit.bigint('received').notNull(),
+      exported: kit.bigint('exported').notNull(),
+      excluded: kit.bigint('excluded').notNull(),
+      failed: kit.bigint('failed').notNull(),
+      bytes: kit.bigint('bytes').notNull(),
+      files: kit.int('files').notNull(),
+      message: kit.text('message'),
+      at: kit.timestamp('at').notNull(),
+    },
+    (t) => [kit.primaryKey({ columns: [t.runId, t.seq] })],
+  )
+  const runFiles = kit.table(
+    'run_files',
+    {
+      runId: kit.text('run_id').notNull(),
+      part: kit.int('part').notNull(),
+      name: kit.text('name').notNull(),
+      location: kit.text('location').notNull(),
+      rows: kit.bigint('rows').notNull(),
+      bytes: kit.bigint('bytes').notNull(),
+      sha256: kit.text('sha256').notNull(),
+    },
+    (t) => [kit.primaryKey({ columns: [t.runId, t.part] })],
+  )
+  const rejections = kit.table(
+    'rejections',
+    {
+      runId: kit.text('run_id').notNull(),
+      profileId: kit.bigint('profile_id').notNull(),
+      reason: kit.text('reason').$type<RejectionReason>().notNull(),
+      detail: kit.text('detail'),
+    },
+    (t) => [
+      kit.primaryKey({ columns: [t.runId, t.profileId] }),
+      kit.index('rejections_profile').on(t.profileId),
+    ],
+  )
+
+  // ------------------------------------------------------------ the gateway itself
+  /** Running processes of this installation: whose leases hold. */
+  const processes = kit.table('processes', {
+    id: kit.text('id').primaryKey(),
+    pid: kit.int('pid').notNull(),
+    host: kit.text('host').notNull(),
+    startedAt: kit.timestamp('started_at').notNull(),
+    heartbeatAt: kit.timestamp('heartbeat_at').notNull(),
+  })
+  /** Facts about the installation, such as which key seals its secrets. */
+  const settings = kit.table('settings', {
+    name: kit.text('name').primaryKey(),
+    value: kit.text('value').notNull(),
+  })
+
+  return {
+    sandboxes,
+    apiTokens,
+    namespaces,
+    profiles,
+    attributeStats,
+    attributeHints,
+    segments,
+    snapshots,
+    members,
+    segmentationJobs,
+    destinationAccounts,
+    destinations,
+    dataflows,
+    segmentMappings,
+    activations,
+    runs,
+    runEvents,
+    runFiles,
+    rejections,
+    processes,
+    settings,
+  }
+}
+
+export type Tables = ReturnType<typeof defineTables>
+/** The row types of all tables, e.g. `Row<'runs'>`. */
+export type Row<Name extends keyof Tables> = Tables[Name]['$inferSelect']
+export type NewRow<Name extends keyof Tables> = Tables[Name]['$inferInsert']

@@ -1,0 +1,28 @@
+import type { Wake } from '../domain/ports.ts'
+
+/** Wake-ups within one process. */
+export function inProcessWake(): Wake {
+  const waiters = new Map<string, Set<() => void>>()
+  return {
+    notify(topic) {
+      for (const wake of [...(waiters.get(topic) ?? [])]) wake()
+    },
+    wait(topic, ms, signal) {
+      if (signal?.aborted) return Promise.resolve()
+      return new Promise((resolve) => {
+        const done = () => {
+          clearTimeout(timer)
+          signal?.removeEventListener('abort', done)
+          const set = waiters.get(topic)
+          set?.delete(done)
+          if (set?.size === 0) waiters.delete(topic)
+          resolve()
+        }
+        const timer = setTimeout(done, ms)
+        signal?.addEventListener('abort', done, { once: true })
+        const set = waiters.get(topic) ?? new Set()
+        waiters.set(topic, set.add(done))
+      })
+    },
+  }
+}
