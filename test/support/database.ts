@@ -1,0 +1,73 @@
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { driverRegistry } from '../../src/destinations/registry.ts'
+import type { Session } from '../../src/domain/access.ts'
+import type { Guardrails, Logger } from '../../src/domain/ports.ts'
+import type { ServiceContext } from '../../src/services/context.ts'
+import type { Database } from '../../src/storage/database.ts'
+import { newId } from '../../src/storage/ids.ts'
+import { openSqlite } from '../../src/storage/sqlite.ts'
+
+export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
+
+export const guardrails: Guardrails = {
+  maxSegmentsPerActivation: 80,
+  minSecondsBetweenMappingAndAdHoc: 1200,
+  maxRowsPerFile: 5_000_000,
+  maxSegmentsPerDestination: 250,
+  maxFieldsPerDataflow: 50,
+  maxDestinationsPerSandbox: 100,
+  maxPageSize: 100,
+  maxQueryDepth: 12,
+  maxQueryCost: 20_000,
+}
+
+export interface TestDatabase {
+  database: Database
+  sandboxId: string
+  session: Session
+  ctx: ServiceContext
+  /** Moves the clock that ctx.clock reads. */
+  setTime(time: Date): void
+  dir: string
+  exportRoot: string
+  dispose(): Promise<void>
+}
+
+/** A fresh, migrated database in a folder of its own, with the sandbox `prod` and an administrator. */
+export async function testDatabase(): Promise<TestDatabase> {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'gateway-test-'))
+  const exportRoot = path.join(dir, 'exports')
+  fs.mkdirSync(exportRoot)
+  const database = openSqlite(path.join(dir, 'gateway.db'))
+  await database.migrate()
+  let now: Date | null = null
+  const clock = () => now ?? new Date()
+  const sandbox = await addSandbox(database, 'prod')
+  return {
+    database,
+    sandboxId: sandbox.id,
+    session: adminSession(sandbox),
+    ctx: { database, clock, newId, log: silent, guardrails, drivers: driverRegistry({ exportRoot }) },
+    setTime: (time) => {
+      now = time
+    },
+    dir,
+    exportRoot,
+    dispose: async () => {
+      await database.close()
+      fs.rmSync(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+export async function addSandbox(database: Database, name: string) {
+  const sandbox = { id: newId('sandbox'), name, title: name, createdAt: new Date() }
+  await database.batch([database.db.insert(database.tables.sandboxes).values(sandbox)])
+  return sandbox
+}
+
+export function adminSession(sandbox: { id: string; name: string; title: string }): Session {
+  return { tokenId: 'tok_test', name: 'test', roles: ['ADMIN'], sandbox, destinationIds: null }
+}
