@@ -1,0 +1,152 @@
+// The only reader of process.env: settings are parsed once, all problems are told together, and the result is frozen.
+import { availableParallelism } from 'node:os'
+import path from 'node:path'
+import { z } from 'zod'
+import type { Guardrails } from './domain/ports.ts'
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+
+export interface Config {
+  host: string
+  /** 0 takes a free one. */
+  port: number
+  /** Folder of the database and of local exports, absolute. */
+  dataDir: string
+  /** `file:/absolute/path`, or `postgres://…`. */
+  databaseUrl: string
+  /** The only folder that LOCAL_DIRECTORY destinations write below, absolute. */
+  exportRoot: string
+  /** Bearer token of an administrator, or null: one is made on the first start. */
+  adminToken: string | null
+  /** Export threads in this process. */
+  workers: number
+  logLevel: (typeof LOG_LEVELS)[number]
+  organizationId: string
+  graphiql: boolean
+  introspection: 'always' | 'authenticated' | 'never'
+  guardrails: Guardrails
+  /** Where and as whom the commands that go through the API call it. */
+  client: { url: string; token: string | null }
+}
+
+/** Settings cannot be used. One line per problem, each naming its variable. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly problems: string[]
+  constructor(problems: string[]) {
+    super(problems.join('\n'))
+    this.problems = problems
+  }
+}
+
+/**
+ * Reads the settings. An empty variable counts as absent.
+ * @throws ConfigError listing every problem
+ */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim()))
+  const parsed = settings.safeParse(given)
+  if (!parsed.success) {
+    throw new ConfigError(
+      parsed.error.issues.map((issue) => `${issue.path.join('.') || 'settings'}: ${issue.message}`),
+    )
+  }
+  return deepFreeze(toConfig(parsed.data))
+}
+
+const integer = (min: number, max: number) => {
+  const message = `must be a whole number from ${min} to ${max}`
+  return z
+    .string()
+    .regex(/^\d{1,9}$/, message)
+    .transform(Number)
+    .pipe(z.number().min(min, message).max(max, message))
+}
+const oneOf = <const T extends readonly string[]>(values: T) =>
+  z.enum(values, { error: `must be one of ${values.join(', ')}` })
+
+const YES = ['true', '1', 'on', 'yes']
+const NO = ['false', '0', 'off', 'no']
+const flag = z
+  .string()
+  .transform((text) => text.toLowerCase())
+  .refine((text) => [...YES, ...NO].includes(text), 'must be true or false')
+  .transform((text) => YES.includes(text))
+
+const settings = z.object({
+  HOST: z
+    .string()
+    .regex(/^[\w.:%-]{1,253}$/, 'must be a host name or an IP address')
+    .default('127.0.0.1'),
+  PORT: integer(0, 65_535).default(4000),
+  DATA_DIR: z.string().default('./data'),
+  DATABASE_URL: z
+    .string()
+    .refine(
+      (url) => /^file:(\/{3}|\/(?!\/)|[^/:])[^?]*$/.test(url) || /^postgres(ql)?:\/\/./.test(url),
+      'must be file:PATH or postgres://…',
+    )
+    .optional(),
+  EXPORT_ROOT: z.string().optional(),
+  ADMIN_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,512}$/, 'must be 1 to 512 visible ASCII characters without blanks')
+    .optional(),
+  WORKERS: integer(1, 256).default(Math.max(1, availableParallelism() - 1)),
+  LOG_LEVEL: oneOf(LOG_LEVELS).default('info'),
+  ORGANIZATION_ID: z.string().max(255, 'must have at most 255 characters').default('local@gateway'),
+  MAX_SEGMENTS_PER_ACTIVATION: integer(1, 250).default(80),
+  MIN_MINUTES_BEFORE_AD_HOC: integer(0, 525_600).default(20),
+  GRAPHIQL: flag.optional(),
+  INTROSPECTION: oneOf(['always', 'authenticated', 'never']).default('authenticated'),
+  GATEWAY_URL: z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// address' }).optional(),
+  GATEWAY_TOKEN: z.string().optional(),
+})
+
+function toConfig(env: z.infer<typeof settings>): Config {
+  const dataDir = path.resolve(env.DATA_DIR)
+  const isLoopback = /^(localhost|127(\.\d+){3}|::1)$/.test(env.HOST)
+  return {
+    host: env.HOST,
+    port: env.PORT,
+    dataDir,
+    databaseUrl: absolute(env.DATABASE_URL ?? `file:${path.join(dataDir, 'gateway.db')}`),
+    exportRoot: path.resolve(env.EXPORT_ROOT ?? path.join(dataDir, 'exports')),
+    adminToken: env.ADMIN_TOKEN ?? null,
+    workers: env.WORKERS,
+    logLevel: env.LOG_LEVEL,
+    organizationId: env.ORGANIZATION_ID,
+    graphiql: env.GRAPHIQL ?? isLoopback,
+    introspection: env.INTROSPECTION,
+    guardrails: {
+      maxSegmentsPerActivation: env.MAX_SEGMENTS_PER_ACTIVATION,
+      minSecondsBetweenMappingAndAdHoc: env.MIN_MINUTES_BEFORE_AD_HOC * 60,
+      maxRowsPerFile: 5_000_000,
+      maxSegmentsPerDestination: 250,
+      maxFieldsPerDataflow: 50,
+      maxDestinationsPerSandbox: 100,
+      maxPageSize: 100,
+      maxQueryDepth: 12,
+      maxQueryCost: 20_000,
+    },
+    client: {
+      url: env.GATEWAY_URL ?? httpUrl(env.HOST, env.PORT),
+      token: env.GATEWAY_TOKEN ?? env.ADMIN_TOKEN ?? null,
+    },
+  }
+}
+
+/** `http://HOST:PORT`, with the brackets that an IPv6 address needs. */
+export function httpUrl(host: string, port: number): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+function absolute(databaseUrl: string): string {
+  if (!databaseUrl.startsWith('file:')) return databaseUrl
+  return `file:${path.resolve(databaseUrl.replace(/^file:(\/\/(?=\/))?/, ''))}`
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) if (typeof inner === 'object' && inner) deepFreeze(inner)
+  return Object.freeze(value)
+}
