@@ -137,6 +137,8 @@ export interface RunPlan {
 
 /** Where an interrupted export goes on: everything before `afterProfileId` is in finished parts. */
 export interface RunCheckpoint {
+  /** Name of the first part without extensions: the plan's, or another where that was taken. */
+  baseName: string
   afterProfileId: number
   counters: RunCounters
   parts: FinishedPart[]

@@ -1,0 +1,252 @@
+// How a worker holds a run and moves it on. Every write carries the fencing token of the claim: a worker that was
+// thought dead and comes back finds its writes refused (StaleWrite), and lets go.
+import { and, asc, eq, inArray, isNotNull, isNull, lt, lte, or, sql } from 'drizzle-orm'
+import type {
+  FinishedPart,
+  RunCheckpoint,
+  RunCounters,
+  RunEventType,
+  RunFailure,
+  RunPhase,
+} from '../domain/model.ts'
+import { chunks } from './chunks.ts'
+import { type Database, type ExpectingQuery, type Query, StaleWrite } from './database.ts'
+import { ACTIVE_STATUSES, appendEvent } from './run-event.ts'
+import type { NewRow, Row } from './tables.ts'
+
+export const LEASE_MS = 30_000
+export const HEARTBEAT_MS = 10_000
+
+/** A claimed run: what identifies the claim in every later write. */
+export interface Claim {
+  runId: string
+  fence: number
+}
+export interface Rejected {
+  profileId: number
+  reason: Row<'rejections'>['reason']
+  detail: string | null
+}
+export type RunLease = ReturnType<typeof runLease>
+
+export function runLease(database: Database, processId: string) {
+  const { db, tables } = database
+  const { runs, runFiles, rejections } = tables
+  const leaseUntil = (at: Date) => new Date(at.getTime() + LEASE_MS)
+  type Change = Partial<NewRow<'runs'>>
+
+  /** A write of the claim's holder; undone when the claim is lost or the run is being cancelled. */
+  const held = (
+    { runId, fence }: Claim,
+    change: Change,
+    status: Row<'runs'>['status'][] = ['PROCESSING'],
+  ) => ({
+    query: db
+      .update(runs)
+      .set(change)
+      .where(and(eq(runs.id, runId), eq(runs.fence, fence), inArray(runs.status, status))),
+    expect: 1,
+  })
+  /** The same with an event that records the new state. */
+  const logged = (
+    claim: Claim,
+    change: Change,
+    event: { type: RunEventType; message?: string; at: Date },
+    status?: Row<'runs'>['status'][],
+  ): (Query | ExpectingQuery)[] => [
+    held(claim, { ...change, eventSeq: sql`${runs.eventSeq} + 1` as unknown as number }, status), // drizzle's set() takes SQL
+    appendEvent(database, { runId: claim.runId, message: null, ...event }),
+  ]
+
+  return {
+    /** Takes the oldest run that nobody holds: queued, or left by a holder that is dead or silent for too long. */
+    async claim(at: Date): Promise<Row<'runs'> | null> {
+      const dead = await deadOwners(database, at)
+      const free = or(
+        and(eq(runs.status, 'QUEUED'), or(isNull(runs.notBefore), lte(runs.notBefore, at))),
+        and(
+          inArray(runs.status, ['PROCESSING', 'CANCELLING']),
+          or(lt(runs.leaseUntil, at), dead.length > 0 ? inArray(runs.leaseOwner, dead) : undefined),
+        ),
+      )
+      const candidates = await database.skipLocked(
+        db.select().from(runs).where(free).orderBy(asc(runs.createdAt), asc(runs.id)).limit(5),
+      )
+      for (const run of candidates) {
+        const claim = { runId: run.id, fence: run.fence }
+        const isCancelling = run.status === 'CANCELLING'
+        const change: Change = {
+          status: isCancelling ? 'CANCELLING' : 'PROCESSING',
+          phase: run.phase === 'FINALIZING' ? 'FINALIZING' : 'READING',
+          fence: run.fence + 1,
+          attempt: run.attempt + 1,
+          startedAt: run.startedAt ?? at,
+          leaseOwner: processId,
+          leaseUntil: leaseUntil(at),
+          notBefore: null,
+        }
+        const type = isCancelling ? 'CANCELLING' : run.attempt === 0 ? 'STARTED' : 'RETRYING'
+        const message = run.attempt === 0 ? {} : { message: `attempt ${run.attempt + 1}` }
+        try {
+          await database.batch(logged(claim, change, { type, at, ...message }, [run.status]))
+        } catch (error) {
+          if (error instanceof StaleWrite) continue // another worker was faster
+          throw error
+        }
+        database.wake.notify(`run:${run.id}`)
+        const [claimed] = await db.select().from(runs).where(eq(runs.id, run.id))
+        return claimed ?? null
+      }
+      return null
+    },
+
+    /** Keeps the claim for another lease. False when it is lost. A run that is being cancelled is still held. */
+    async renew(claim: Claim, at: Date): Promise<boolean> {
+      const changed = await database.batch([
+        db
+          .update(runs)
+          .set({ leaseUntil: leaseUntil(at) })
+          .where(
+            and(
+              eq(runs.id, claim.runId),
+              eq(runs.fence, claim.fence),
+              inArray(runs.status, ['PROCESSING', 'CANCELLING']),
+            ),
+          ),
+      ])
+      return changed[0] === 1
+    },
+
+    /**
+     * Forgets the rejections after a checkpoint: the profiles there are looked at again. In slices, since there may
+     * be as many as profiles.
+     */
+    async forgetRejections(claim: Claim, afterProfileId: number): Promise<void> {
+      for (;;) {
+        const [next] = await db.select({ upTo: sql<number | null>`max(profile_id)` }).from(
+          db
+            .select({ profileId: rejections.profileId })
+            .from(rejections)
+            .where(and(eq(rejections.runId, claim.runId), sql`${rejections.profileId} > ${afterProfileId}`))
+            .orderBy(asc(rejections.profileId))
+            .limit(2_000)
+            .as('slice'),
+        )
+        if (next?.upTo == null) return
+        await database.batch([
+          held(claim, {}, ['PROCESSING']),
+          db
+            .delete(rejections)
+            .where(
+              and(
+                eq(rejections.runId, claim.runId),
+                sql`${rejections.profileId} > ${afterProfileId}`,
+                lte(rejections.profileId, next.upTo),
+              ),
+            ),
+        ])
+      }
+    },
+
+    /** Counters, rejections and, when a part was finished, the checkpoint; one event. */
+    async progress(
+      claim: Claim,
+      state: {
+        counters: RunCounters
+        phase: RunPhase
+        rejected: readonly Rejected[]
+        checkpoint?: RunCheckpoint | null
+        at: Date
+      },
+    ): Promise<void> {
+      const { counters, phase, checkpoint, at } = state
+      const change: Change = { ...counters, phase, leaseUntil: leaseUntil(at) }
+      if (checkpoint !== undefined) change.checkpoint = checkpoint
+      await database.batch([
+        ...logged(claim, change, { type: 'PROGRESS', at }),
+        ...chunks(state.rejected, 500).map((rows) =>
+          db
+            .insert(rejections)
+            .values(rows.map((row) => ({ runId: claim.runId, ...row })))
+            .onConflictDoNothing(),
+        ),
+      ])
+      database.wake.notify(`run:${claim.runId}`)
+    },
+
+    /** The point of no return: every part is whole under its temporary name, and from here on the files appear. */
+    async finalizing(claim: Claim, checkpoint: RunCheckpoint, at: Date): Promise<void> {
+      const change: Change = {
+        ...checkpoint.counters,
+        checkpoint,
+        phase: 'FINALIZING',
+        files: 0,
+        leaseUntil: leaseUntil(at),
+      }
+      await database.batch(logged(claim, change, { type: 'PROGRESS', at }))
+      database.wake.notify(`run:${claim.runId}`)
+    },
+
+    /** A part has its final name. */
+    async fileDelivered(claim: Claim, part: FinishedPart, location: string, at: Date): Promise<void> {
+      const { part: number, name, rows, bytes, sha256 } = part
+      await database.batch([
+        ...logged(
+          claim,
+          { files: number, leaseUntil: leaseUntil(at) },
+          { type: 'FILE_DELIVERED', message: location, at },
+        ),
+        db.insert(runFiles).values({ runId: claim.runId, part: number, name, location, rows, bytes, sha256 }),
+      ])
+      database.wake.notify(`run:${claim.runId}`)
+    },
+
+    /** Ends the run. SUCCESS and FAILED only from PROCESSING, CANCELLED only from CANCELLING. */
+    async end(claim: Claim, outcome: Outcome, at: Date): Promise<void> {
+      const change: Change = {
+        status: outcome.status,
+        phase: 'DONE',
+        error: outcome.status === 'FAILED' ? outcome.error : null,
+        checkpoint: null,
+        completedAt: at,
+        leaseOwner: null,
+        leaseUntil: null,
+      }
+      const type = outcome.status === 'SUCCESS' ? 'SUCCEEDED' : outcome.status
+      const message = outcome.status === 'FAILED' ? { message: outcome.error.message } : {}
+      const from: Row<'runs'>['status'] = outcome.status === 'CANCELLED' ? 'CANCELLING' : 'PROCESSING'
+      await database.batch(logged(claim, change, { type, at, ...message }, [from]))
+      database.wake.notify(`run:${claim.runId}`)
+      database.wake.notify('runs')
+    },
+
+    /** Gives the run back to the queue, to be claimed from `notBefore` on; it resumes from its checkpoint. */
+    async handBack(claim: Claim, message: string, notBefore: Date, at: Date): Promise<void> {
+      const change: Change = { leaseOwner: null, leaseUntil: notBefore }
+      await database.batch(logged(claim, change, { type: 'RETRYING', message, at }))
+      database.wake.notify(`run:${claim.runId}`)
+      database.wake.notify('runs')
+    },
+  }
+}
+
+export type Outcome =
+  | { status: 'SUCCESS' }
+  | { status: 'CANCELLED' }
+  | { status: 'FAILED'; error: RunFailure }
+
+/** Holders of unexpired leases that do not live any more. */
+async function deadOwners(database: Database, at: Date): Promise<string[]> {
+  const { runs } = database.tables
+  const owners = await database.db
+    .selectDistinct({ id: runs.leaseOwner })
+    .from(runs)
+    .where(
+      and(
+        inArray(runs.status, ACTIVE_STATUSES),
+        isNotNull(runs.leaseOwner),
+        sql`${runs.leaseUntil} >= ${sql.param(at, runs.leaseUntil)}`,
+      ),
+    )
+  return owners.flatMap(({ id }) => (id !== null && !database.life.isAlive(id) ? [id] : []))
+}

@@ -1,0 +1,220 @@
+// Runs as the API and the services see them. How a worker moves a run on is in run-lease.ts.
+import { and, eq, gt, gte, inArray, lt, type SQL, sql } from 'drizzle-orm'
+import { invalid, Refusal } from '../domain/errors.ts'
+import type { RejectionReason, RunStatus, Trigger } from '../domain/model.ts'
+import type { Database, ExpectingQuery, Query } from './database.ts'
+import { type PageArgs, pageSize, selectPage } from './paging.ts'
+import { ACTIVE_STATUSES, appendEvent } from './run-event.ts'
+import type { NewRow, Row } from './tables.ts'
+
+export interface RunFilter {
+  ids?: string[] | null | undefined
+  dataflowIds?: string[] | null | undefined
+  segmentIds?: string[] | null | undefined
+  destinationIds?: string[] | null | undefined
+  status?: RunStatus[] | null | undefined
+  trigger?: Trigger[] | null | undefined
+  createdAfter?: Date | null | undefined
+  createdBefore?: Date | null | undefined
+}
+export interface RunOrder {
+  field: 'CREATED_AT' | 'COMPLETED_AT'
+  direction: 'ASC' | 'DESC'
+}
+export interface RejectionFilter {
+  reason?: RejectionReason[] | null | undefined
+  profileId?: number | null | undefined
+}
+
+export type RunStore = ReturnType<typeof runStore>
+
+export function runStore(database: Database) {
+  const { db, tables } = database
+  const { runs, runEvents, runFiles } = tables
+  const active = inArray(runs.status, ACTIVE_STATUSES)
+
+  return {
+    byIds: (sandboxId: string, ids: string[]): Promise<Row<'runs'>[]> =>
+      db
+        .select()
+        .from(runs)
+        .where(and(eq(runs.sandboxId, sandboxId), inArray(runs.id, ids))),
+
+    /** Newest first unless ordered otherwise. Ordered by completion, runs that have not ended are left out. */
+    page(options: {
+      sandboxId: string
+      filter?: RunFilter | null | undefined
+      orderBy?: RunOrder | null | undefined
+      args: PageArgs
+      maxPageSize: number
+    }) {
+      const { field, direction } = options.orderBy ?? { field: 'CREATED_AT', direction: 'DESC' }
+      const byCompletion = field === 'COMPLETED_AT'
+      return selectPage({
+        db,
+        table: runs,
+        where: and(
+          eq(runs.sandboxId, options.sandboxId),
+          ...runConditions(tables, options.filter ?? {}),
+          byCompletion ? sql`${runs.completedAt} is not null` : undefined,
+        ),
+        order: { name: field, column: byCompletion ? runs.completedAt : runs.createdAt, direction },
+        args: options.args,
+        maxPageSize: options.maxPageSize,
+      })
+    },
+
+    activeAdHocBySegments: (sandboxId: string, segmentIds: string[]): Promise<Row<'runs'>[]> =>
+      db
+        .select()
+        .from(runs)
+        .where(
+          and(
+            eq(runs.sandboxId, sandboxId),
+            eq(runs.trigger, 'AD_HOC'),
+            active,
+            inArray(runs.segmentId, segmentIds),
+          ),
+        ),
+
+    activeScheduledByDataflows: (sandboxId: string, dataflowIds: string[]): Promise<Row<'runs'>[]> =>
+      db
+        .select()
+        .from(runs)
+        .where(
+          and(
+            eq(runs.sandboxId, sandboxId),
+            eq(runs.trigger, 'SCHEDULED'),
+            active,
+            inArray(runs.dataflowId, dataflowIds),
+          ),
+        ),
+
+    /** The writes that put a run into the queue: its row and its first event. */
+    insertQueued(run: Omit<NewRow<'runs'>, 'status' | 'phase' | 'eventSeq'>): Query[] {
+      return [
+        db.insert(runs).values({ ...run, status: 'QUEUED', phase: 'WAITING', eventSeq: 1 }),
+        appendEvent(database, { runId: run.id, type: 'QUEUED', message: null, at: run.createdAt }),
+      ]
+    },
+
+    /** The writes that end a run that nobody has claimed; StaleWrite when somebody has. */
+    cancelQueued(runId: string, at: Date): (Query | ExpectingQuery)[] {
+      const query = db
+        .update(runs)
+        .set({
+          status: 'CANCELLED',
+          phase: 'DONE',
+          completedAt: at,
+          eventSeq: sql`${runs.eventSeq} + 1`,
+          fence: sql`${runs.fence} + 1`,
+        })
+        .where(and(eq(runs.id, runId), eq(runs.status, 'QUEUED')))
+      return [{ query, expect: 1 }, appendEvent(database, { runId, type: 'CANCELLED', message: null, at })]
+    },
+
+    /**
+     * The writes that ask the worker to stop; StaleWrite when the run is not processing any more, or is past the point
+     * where its files appear (phase FINALIZING).
+     */
+    requestCancel(runId: string, at: Date): (Query | ExpectingQuery)[] {
+      const query = db
+        .update(runs)
+        .set({ status: 'CANCELLING', eventSeq: sql`${runs.eventSeq} + 1` })
+        .where(and(eq(runs.id, runId), eq(runs.status, 'PROCESSING'), sql`${runs.phase} <> 'FINALIZING'`))
+      return [{ query, expect: 1 }, appendEvent(database, { runId, type: 'CANCELLING', message: null, at })]
+    },
+
+    filesOf: (runIds: string[]): Promise<Row<'runFiles'>[]> =>
+      db
+        .select()
+        .from(runFiles)
+        .where(inArray(runFiles.runId, runIds))
+        .orderBy(runFiles.runId, runFiles.part),
+
+    eventsAfter: (runId: string, seq: number, limit: number): Promise<Row<'runEvents'>[]> =>
+      db
+        .select()
+        .from(runEvents)
+        .where(and(eq(runEvents.runId, runId), gt(runEvents.seq, seq)))
+        .orderBy(runEvents.seq)
+        .limit(limit),
+
+    rejectionPage: (options: {
+      runId: string
+      filter?: RejectionFilter | null | undefined
+      args: PageArgs
+      maxPageSize: number
+    }) => rejectionPage(database, options),
+  }
+}
+
+function runConditions({ runs }: Database['tables'], filter: RunFilter): (SQL | undefined)[] {
+  return [
+    filter.ids ? inArray(runs.id, filter.ids) : undefined,
+    filter.dataflowIds ? inArray(runs.dataflowId, filter.dataflowIds) : undefined,
+    filter.segmentIds ? inArray(runs.segmentId, filter.segmentIds) : undefined,
+    filter.destinationIds ? inArray(runs.destinationId, filter.destinationIds) : undefined,
+    filter.status ? inArray(runs.status, filter.status) : undefined,
+    filter.trigger ? inArray(runs.trigger, filter.trigger) : undefined,
+    filter.createdAfter ? gte(runs.createdAt, filter.createdAfter) : undefined,
+    filter.createdBefore ? lt(runs.createdAt, filter.createdBefore) : undefined,
+  ]
+}
+
+/** Rejections have no id of their own: a profile is rejected once per run, so its id is the position. */
+async function rejectionPage(
+  { db, tables: { rejections } }: Database,
+  options: {
+    runId: string
+    filter?: RejectionFilter | null | undefined
+    args: PageArgs
+    maxPageSize: number
+  },
+) {
+  const { runId, args } = options
+  const filter = options.filter ?? {}
+  const size = pageSize(args, options.maxPageSize)
+  const where = and(
+    eq(rejections.runId, runId),
+    filter.reason ? inArray(rejections.reason, filter.reason) : undefined,
+    filter.profileId != null ? eq(rejections.profileId, filter.profileId) : undefined,
+  )
+  const backward = args.last != null
+  const rows = await db
+    .select()
+    .from(rejections)
+    .where(
+      and(
+        where,
+        args.after ? gt(rejections.profileId, rejectionPosition(args.after, 'after', runId)) : undefined,
+        args.before ? lt(rejections.profileId, rejectionPosition(args.before, 'before', runId)) : undefined,
+      ),
+    )
+    .orderBy(backward ? sql`${rejections.profileId} desc` : rejections.profileId)
+    .limit(size + 1)
+  const more = rows.length > size
+  const kept = rows.slice(0, size)
+  if (backward) kept.reverse()
+  return {
+    rows: kept,
+    hasNextPage: backward ? Boolean(args.before) : more,
+    hasPreviousPage: backward ? more : Boolean(args.after),
+    cursorOf: (row: Row<'rejections'>) => Buffer.from(`${runId}/${row.profileId}`).toString('base64url'),
+    totalCount: async () => {
+      const [row] = await db
+        .select({ count: sql<number>`count(*)`.mapWith(Number) })
+        .from(rejections)
+        .where(where)
+      return row?.count ?? 0
+    },
+  }
+}
+
+function rejectionPosition(cursor: string, path: string, runId: string): number {
+  const [run, profileId] = Buffer.from(cursor, 'base64url').toString('utf8').split('/')
+  if (run !== runId || !/^\d{1,15}$/.test(profileId ?? '')) {
+    throw new Refusal(invalid([path], `${path} is not a cursor of this run's rejections.`))
+  }
+  return Number(profileId)
+}
