@@ -1,0 +1,286 @@
+// The guardrails of ad-hoc activation: small pure functions over facts, each of which gives its violations.
+// A new one is a function and a line in a list. All of them run, so that a caller mends everything at once.
+import {
+  type ActivationError,
+  type ActivationFacts,
+  type ActivationLimits,
+  type ActivationRequest,
+  type DataflowFacts,
+  type MappingFacts,
+  type Order,
+  type PlainCode,
+  pairKey,
+} from './activation.ts'
+import { notFound } from './errors.ts'
+import { isInsideSchedule } from './schedule.ts'
+
+const MAX_DATAFLOWS = 250
+/** Beyond these, facts are not even loaded: the answer is no whatever they are. */
+const MAX_IDS = 10_000
+const MAX_SEGMENTS_LOADED = 1_000
+
+type RequestGuardrail = (request: ActivationRequest, limits: ActivationLimits) => ActivationError[]
+type Guardrail = (facts: ActivationFacts) => ActivationError[]
+
+const ON_REQUEST: RequestGuardrail[] = [noEmptyList, fewDataflows, fewSegments, oneDataflowPerSegment]
+const ON_FACTS: Guardrail[] = [
+  dataflowExists,
+  segmentExists,
+  dataflowEnabled,
+  destinationTakesFiles,
+  destinationEnabled,
+  accountConnected,
+  consentGiven,
+  segmentMapped,
+  insideSchedule,
+  notTooSoon,
+  segmentActive,
+  snapshotExists,
+  noRunInProgress,
+  noScheduledRunInProgress,
+]
+/** A retry repeats what was allowed once: its snapshot is pinned, and the wait and the schedule were passed. */
+const ON_RETRY: Guardrail[] = [
+  dataflowExists,
+  segmentExists,
+  dataflowEnabled,
+  destinationTakesFiles,
+  destinationEnabled,
+  accountConnected,
+  consentGiven,
+  segmentMapped,
+  noRunInProgress,
+  noScheduledRunInProgress,
+]
+
+/** Every reason why these segments may not be sent now; empty when they may. */
+export function violations(facts: ActivationFacts): ActivationError[] {
+  return [
+    ...requestViolations(facts.request, facts.limits),
+    ...ON_FACTS.flatMap((guardrail) => guardrail(facts)),
+  ]
+}
+
+/** Every reason why an earlier run may not be repeated now. */
+export function retryViolations(facts: ActivationFacts): ActivationError[] {
+  return ON_RETRY.flatMap((guardrail) => guardrail(facts))
+}
+
+/** The violations that show in the input alone. */
+export function requestViolations(request: ActivationRequest, limits: ActivationLimits): ActivationError[] {
+  return ON_REQUEST.flatMap((guardrail) => guardrail(request, limits))
+}
+
+/** Whether an input is so large, or so empty, that its facts are not worth loading. */
+export function isBeyondReason(request: ActivationRequest): boolean {
+  const tooLarge = request.entryCount > MAX_DATAFLOWS || request.idCount > MAX_IDS
+  return tooLarge || request.orders.length === 0 || segmentCount(request) > MAX_SEGMENTS_LOADED
+}
+
+// ------------------------------------------------------------ the input
+
+function noEmptyList({ entryCount, emptyLists }: ActivationRequest): ActivationError[] {
+  if (entryCount === 0) {
+    return [plain('INVALID_INPUT', ['input', 'activations'], 'Name at least one dataflow with its segments.')]
+  }
+  return emptyLists.map((path) =>
+    plain('INVALID_INPUT', path, 'Name at least one segment for this dataflow.'),
+  )
+}
+
+function fewDataflows({ entryCount }: ActivationRequest): ActivationError[] {
+  if (entryCount <= MAX_DATAFLOWS) return []
+  const message = `Name at most ${MAX_DATAFLOWS} dataflows in one call; this one names ${entryCount}.`
+  return [plain('INVALID_INPUT', ['input', 'activations'], message)]
+}
+
+function fewSegments(request: ActivationRequest, limits: ActivationLimits): ActivationError[] {
+  const path = ['input', 'activations']
+  const limit = limits.maxSegmentsPerActivation
+  const requested = segmentCount(request)
+  if (requested > limit) {
+    const message = `At most ${limit} segments go into one activation; this one names ${requested}. Split it into several calls.`
+    return [{ code: 'TOO_MANY_SEGMENTS', message, path, limit, requested }]
+  }
+  if (request.idCount <= MAX_IDS) return []
+  return [
+    plain('INVALID_INPUT', path, 'Name each segment once; this input repeats itself thousands of times.'),
+  ]
+}
+
+function oneDataflowPerSegment({ orders }: ActivationRequest): ActivationError[] {
+  const seen = new Set<string>()
+  return orders.flatMap(({ segmentId, path }) => {
+    if (!seen.has(segmentId)) {
+      seen.add(segmentId)
+      return []
+    }
+    const message = `Segment ${segmentId} is named for two dataflows. There is one ad-hoc run at a time per segment: send it in a second call.`
+    return [plain('INVALID_INPUT', path, message)]
+  })
+}
+
+// ------------------------------------------------------------ dataflow, destination, account
+
+function dataflowExists({ request, dataflows }: ActivationFacts): ActivationError[] {
+  return request.dataflows
+    .filter(({ dataflowId }) => !dataflows.has(dataflowId))
+    .map(({ dataflowId, path }) => plain('NOT_FOUND', path, notFound('dataflow', dataflowId, path).message))
+}
+
+function dataflowEnabled(facts: ActivationFacts): ActivationError[] {
+  return forDataflows(facts, ({ name, state }, path) =>
+    state === 'ENABLED'
+      ? null
+      : plain('DATAFLOW_DISABLED', path, `Dataflow ${quoted(name)} is disabled. Enable it, then try again.`),
+  )
+}
+
+function destinationTakesFiles(facts: ActivationFacts): ActivationError[] {
+  return forDataflows(facts, ({ destination: { name, type, driver } }, path) => {
+    if (driver?.allowsAdHoc) return null
+    const message = driver
+      ? `Destination ${quoted(name)} is of type ${type}, which takes no ad-hoc activation. Use a dataflow whose destination is file-based.`
+      : `Destination ${quoted(name)} is of type ${type}, which this gateway does not know. Use a dataflow with another destination.`
+    return plain('NOT_BATCH_DESTINATION', path, message)
+  })
+}
+
+function destinationEnabled(facts: ActivationFacts): ActivationError[] {
+  return forDataflows(facts, ({ destination: { name, status } }, path) => {
+    if (status === 'ENABLED') return null
+    const message =
+      status === 'REMOVED'
+        ? `Destination ${quoted(name)} was removed. Use a dataflow with another destination.`
+        : `Destination ${quoted(name)} is disabled. Set its status to ENABLED, then try again.`
+    return plain('DESTINATION_DISABLED', path, message)
+  })
+}
+
+function accountConnected(facts: ActivationFacts): ActivationError[] {
+  return forDataflows(facts, ({ destination: { name, driver, account } }, path) => {
+    if (!driver?.needsAccount || account?.status === 'CONNECTED') return null
+    const message = account
+      ? `The account ${quoted(account.name)} is ${account.status}. Verify it, then try again.`
+      : `Destination ${quoted(name)} needs an account. Give it one, then try again.`
+    return plain('ACCOUNT_NOT_CONNECTED', path, message)
+  })
+}
+
+function consentGiven(facts: ActivationFacts): ActivationError[] {
+  return forDataflows(facts, ({ destination: { driver, account } }, path) => {
+    if (!driver?.needsAccount || !account || account.consentAt) return null
+    const message = `Nobody has agreed that personal data leaves through the account ${quoted(account.name)}. Record the agreement on the account, then try again.`
+    return plain('CONSENT_MISSING', path, message)
+  })
+}
+
+// ------------------------------------------------------------ mapping
+
+function segmentMapped(facts: ActivationFacts): ActivationError[] {
+  return forPairs(facts, ({ order, segmentName, mapping }) => {
+    if (mapping) return null
+    return { code: 'SEGMENT_NOT_MAPPED', ...notInDataflow(order, segmentName) }
+  })
+}
+
+function insideSchedule(facts: ActivationFacts): ActivationError[] {
+  return forPairs(facts, ({ order, segmentName, mapping }) => {
+    if (!mapping || isInsideSchedule(mapping.schedule, facts.now)) return null
+    return { code: 'OUTSIDE_SCHEDULE', ...notInDataflow(order, segmentName) }
+  })
+}
+
+function notTooSoon(facts: ActivationFacts): ActivationError[] {
+  return forPairs(facts, ({ order, segmentName, mapping }) => {
+    if (!mapping || facts.now >= mapping.adHocAllowedFrom) return null
+    const { adHocAllowedFrom: allowedFrom } = mapping
+    const message = `Segment ${quoted(segmentName)} was mapped only just now. Activate it from ${allowedFrom.toISOString()} on.`
+    return { code: 'TOO_SOON', message, path: order.path, allowedFrom }
+  })
+}
+
+// ------------------------------------------------------------ segment
+
+function segmentExists(facts: ActivationFacts): ActivationError[] {
+  return facts.request.orders
+    .filter(({ segmentId }) => !facts.segments.has(segmentId))
+    .map(({ segmentId, path }) => plain('NOT_FOUND', path, notFound('segment', segmentId, path).message))
+}
+
+function segmentActive(facts: ActivationFacts): ActivationError[] {
+  return facts.request.orders.flatMap(({ segmentId, path }) => {
+    const segment = facts.segments.get(segmentId)
+    // A deleted segment is in no dataflow any more, which segmentMapped says.
+    if (!segment || segment.status === 'ACTIVE' || segment.status === 'DELETED') return []
+    const message = `Segment ${quoted(segment.name)} is ${segment.status}. Set its status to ACTIVE, then try again.`
+    return [plain('INVALID_INPUT', path, message)]
+  })
+}
+
+function snapshotExists(facts: ActivationFacts): ActivationError[] {
+  return facts.request.orders.flatMap(({ segmentId, path }) => {
+    const segment = facts.segments.get(segmentId)
+    if (!segment || segment.snapshot) return []
+    const message = `Segment ${quoted(segment.name)} was never evaluated. Evaluate it, then try again.`
+    return [plain('NO_SNAPSHOT', path, message)]
+  })
+}
+
+// ------------------------------------------------------------ runs
+
+function noRunInProgress(facts: ActivationFacts): ActivationError[] {
+  return facts.request.orders.flatMap(({ segmentId, path }) => {
+    const run = facts.adHocRuns.get(segmentId)
+    if (!run) return []
+    const message = `Run already going on for segment ${run.segmentId} for order ${run.dataflowId} with run id ${run.id}`
+    return [{ code: 'RUN_IN_PROGRESS', message, path, runId: run.id }]
+  })
+}
+
+function noScheduledRunInProgress(facts: ActivationFacts): ActivationError[] {
+  return facts.request.dataflows.flatMap(({ dataflowId, path }) => {
+    const run = facts.scheduledRuns.get(dataflowId)
+    if (!run) return []
+    const message = `The scheduled run ${run.id} of dataflow ${dataflowId} is going on. Wait until it has ended, then try again.`
+    return [{ code: 'SCHEDULED_RUN_IN_PROGRESS', message, path, runId: run.id }]
+  })
+}
+
+// ------------------------------------------------------------ helpers
+
+const quoted = (name: string): string => JSON.stringify(name)
+const plain = (code: PlainCode, path: string[], message: string): ActivationError => ({ code, message, path })
+const segmentCount = ({ orders }: ActivationRequest): number =>
+  new Set(orders.map(({ segmentId }) => segmentId)).size
+
+const notInDataflow = ({ path, segmentId, dataflowId }: Order, segmentName: string) => ({
+  message: `Segment ${segmentName} is not part of this dataflow or out of schedule range!`,
+  path,
+  segmentId,
+  dataflowId,
+})
+
+function forDataflows(
+  { request, dataflows }: ActivationFacts,
+  look: (dataflow: DataflowFacts, path: string[]) => ActivationError | null,
+): ActivationError[] {
+  return request.dataflows.flatMap(({ dataflowId, path }) => {
+    const dataflow = dataflows.get(dataflowId)
+    return (dataflow && look(dataflow, path)) ?? []
+  })
+}
+
+/** Looks at each order whose dataflow and segment are known; a mapping counts while it and its segment live. */
+function forPairs(
+  { request, dataflows, segments, mappings }: ActivationFacts,
+  look: (pair: { order: Order; segmentName: string; mapping: MappingFacts | null }) => ActivationError | null,
+): ActivationError[] {
+  return request.orders.flatMap((order) => {
+    const segment = segments.get(order.segmentId)
+    if (!segment || !dataflows.has(order.dataflowId)) return []
+    const found = mappings.get(pairKey(order.dataflowId, order.segmentId))
+    const isLive = found?.elementStatus === 'ACTIVE' && segment.status !== 'DELETED'
+    return look({ order, segmentName: segment.name, mapping: isLive ? found : null }) ?? []
+  })
+}

@@ -1,0 +1,42 @@
+import type { Session } from '../domain/access.ts'
+import type { ActivationFacts, ActivationRequest } from '../domain/activation.ts'
+import { type ActivationRows, activationFactsStore, type DataflowRow } from '../storage/activation-facts.ts'
+import type { ServiceContext } from './context.ts'
+
+export interface LoadedDataflow extends DataflowRow {
+  destination: DataflowRow['destination'] & {
+    driver: { allowsAdHoc: boolean; needsAccount: boolean; takesFiles: boolean } | null
+  }
+}
+/** The facts with the whole rows behind them, so that a run can be planned from what was judged. */
+export interface LoadedFacts extends ActivationFacts {
+  dataflows: ReadonlyMap<string, LoadedDataflow>
+  segments: ActivationRows['segments']
+  mappings: ActivationRows['mappings']
+}
+
+/** What the guardrails look at, as it is now and as far as the session may know of it. */
+export async function loadFacts(
+  ctx: ServiceContext,
+  session: Session,
+  request: ActivationRequest,
+): Promise<LoadedFacts> {
+  const store = activationFactsStore(ctx.database)
+  const rows = await store.load(session.sandbox.id, request, session.destinationIds)
+  const withDriver = (dataflow: DataflowRow): LoadedDataflow => {
+    const driver = ctx.drivers.find(dataflow.destination.type)
+    const facts = driver && {
+      allowsAdHoc: driver.allowsAdHoc,
+      needsAccount: driver.accountSettings !== null,
+      takesFiles: driver.delivery === 'FILE',
+    }
+    return { ...dataflow, destination: { ...dataflow.destination, driver: facts ?? null } }
+  }
+  return {
+    ...rows,
+    request,
+    dataflows: new Map([...rows.dataflows].map(([id, dataflow]) => [id, withDriver(dataflow)])),
+    now: ctx.clock(),
+    limits: ctx.guardrails,
+  }
+}

@@ -1,0 +1,158 @@
+import { authorize, type Session } from '../domain/access.ts'
+import { type ActivationError, pairKey, readRequest } from '../domain/activation.ts'
+import { notFound, Refusal, type UserError } from '../domain/errors.ts'
+import { retryViolations } from '../domain/guardrails.ts'
+import { planRetry } from '../domain/run-plan.ts'
+import { activationFactsStore } from '../storage/activation-facts.ts'
+import { StaleWrite } from '../storage/database.ts'
+import { runStore } from '../storage/run.ts'
+import { TERMINAL_STATUSES } from '../storage/run-event.ts'
+import type { Row } from '../storage/tables.ts'
+import { type LoadedFacts, loadFacts } from './activation-facts.ts'
+import { type ActivationContext, DEFAULT_ORGANIZATION } from './activation-runs.ts'
+
+/** More than the states that a run can pass through while somebody acts on it. */
+const MAX_ATTEMPTS = 5
+
+export function runService(ctx: ActivationContext) {
+  const { database, clock } = ctx
+  const store = runStore(database)
+
+  const find = async (session: Session, id: string): Promise<Row<'runs'>> => {
+    const [run] = await store.byIds(session.sandbox.id, [id])
+    const { destinationIds } = session
+    if (!run || (destinationIds && !destinationIds.includes(run.destinationId))) {
+      throw new Refusal(notFound('run', id, ['id']))
+    }
+    return run
+  }
+
+  return {
+    /**
+     * Ends a queued run at once and asks the worker of a processing one to stop, which it does before a file appears.
+     * @throws Refusal NOT_FOUND, or CONFLICT when the run has ended or its files are appearing
+     */
+    async cancel(session: Session, id: string): Promise<Row<'runs'>> {
+      authorize(session, 'runs:control')
+      for (let attempt = 1; ; attempt += 1) {
+        const run = await find(session, id)
+        if (run.status === 'CANCELLING') return run
+        refuseCancelling(run)
+        const { cancelQueued, requestCancel } = store
+        try {
+          await database.batch((run.status === 'QUEUED' ? cancelQueued : requestCancel)(id, clock()))
+        } catch (error) {
+          // The worker moved the run on in between: what it is now decides.
+          if (error instanceof StaleWrite && attempt < MAX_ATTEMPTS) continue
+          throw error
+        }
+        database.wake.notify(`run:${id}`)
+        database.wake.notify('runs')
+        return find(session, id)
+      }
+    },
+
+    /**
+     * Queues a new run of an ended one: the same segment, snapshot and fields, to the destination as it is set now.
+     * @throws Refusal NOT_FOUND, or CONFLICT with the id of what stands in the way
+     */
+    async retry(session: Session, id: string): Promise<Row<'runs'>> {
+      authorize(session, 'runs:control')
+      for (let attempt = 1; ; attempt += 1) {
+        const earlier = await find(session, id)
+        refuseRetrying(earlier)
+        const { dataflowId, segmentId } = earlier
+        const request = readRequest({ activations: [{ dataflowId, segmentIds: [segmentId] }] })
+        const facts = await loadFacts(ctx, session, request)
+        const errors = retryViolations(facts).map((error) => asUserError(error, earlier))
+        if (errors.length > 0) throw new Refusal(errors)
+        await requireSnapshot(ctx, earlier)
+        const run = repeat(ctx, { earlier, facts, session })
+        try {
+          await database.batch(store.insertQueued(run))
+        } catch (error) {
+          // Another run of the segment was faster: the facts now name it, unless it has ended already.
+          if (database.violatedTable(error) === 'runs' && attempt < MAX_ATTEMPTS) continue
+          throw error
+        }
+        database.wake.notify('runs')
+        return find(session, run.id)
+      }
+    },
+  }
+}
+
+function refuseCancelling(run: Row<'runs'>): void {
+  if (TERMINAL_STATUSES.includes(run.status)) {
+    throw conflict(run.id, `Run ${run.id} has ended with ${run.status}; there is nothing left to cancel.`)
+  }
+  if (run.phase === 'FINALIZING') {
+    const message = `Run ${run.id} is ${run.status} and its files are appearing; it can no longer be cancelled. Wait until it has ended.`
+    throw conflict(run.id, message)
+  }
+}
+
+function refuseRetrying(run: Row<'runs'>): void {
+  if (TERMINAL_STATUSES.includes(run.status)) return
+  const message = `Run ${run.id} is ${run.status}. Wait until it has ended, or cancel it, then retry it.`
+  throw conflict(run.id, message)
+}
+
+async function requireSnapshot({ database }: ActivationContext, { plan, segmentId }: Row<'runs'>) {
+  if (await activationFactsStore(database).isSnapshotKept(segmentId, plan.snapshot.version)) return
+  const message = `The members that this run sent are not kept any more, because segment ${JSON.stringify(plan.segment.name)} was evaluated since. Activate the segment anew.`
+  throw conflict(segmentId, message)
+}
+
+function repeat(
+  ctx: ActivationContext,
+  options: { earlier: Row<'runs'>; facts: LoadedFacts; session: Session },
+) {
+  const { earlier, facts, session } = options
+  const dataflow = facts.dataflows.get(earlier.dataflowId)
+  const mapping = facts.mappings.get(pairKey(earlier.dataflowId, earlier.segmentId))
+  if (!dataflow || !mapping) throw new Error(`the guardrails let ${earlier.id} pass without its facts`)
+  const runId = ctx.newId('run')
+  const { filenameTemplate } = mapping
+  const { organizationName = DEFAULT_ORGANIZATION } = ctx
+  const naming = { filenameTemplate, organizationName, sandboxName: session.sandbox.name, now: facts.now }
+  return {
+    id: runId,
+    sandboxId: earlier.sandboxId,
+    dataflowId: earlier.dataflowId,
+    destinationId: dataflow.destinationId,
+    segmentId: earlier.segmentId,
+    mappingId: mapping.id,
+    snapshotId: earlier.snapshotId,
+    // Not an order of the earlier activation: that one keeps the runs it answered with.
+    activationId: null,
+    // Asked for by somebody, whatever the earlier run was, so it counts as the segment's one ad-hoc run.
+    trigger: 'AD_HOC' as const,
+    mode: earlier.mode,
+    plan: planRetry({ earlier, runId, dataflow, naming }),
+    total: earlier.total,
+    retryOf: earlier.id,
+    createdAt: facts.now,
+  }
+}
+
+const conflict = (nodeId: string, message: string): Refusal =>
+  new Refusal({ code: 'CONFLICT', message, path: ['id'], nodeId })
+
+function asUserError(error: ActivationError, run: Row<'runs'>): UserError {
+  const { message } = error
+  const path = ['id']
+  switch (error.code) {
+    case 'RUN_IN_PROGRESS':
+    case 'SCHEDULED_RUN_IN_PROGRESS':
+      return { code: 'CONFLICT', message, path, nodeId: error.runId }
+    case 'NOT_FOUND':
+    case 'CONSENT_MISSING':
+      return { code: error.code, message, path }
+    case 'DATAFLOW_DISABLED':
+    case 'SEGMENT_NOT_MAPPED':
+      return { code: 'CONFLICT', message, path, nodeId: run.dataflowId }
+    default:
+      return { code: 'CONFLICT', message, path, nodeId: run.destinationId }
+  }
+}

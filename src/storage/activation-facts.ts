@@ -1,0 +1,116 @@
+// What the guardrails of an activation look at: five statements, however many segments are asked for.
+import { and, desc, eq, inArray } from 'drizzle-orm'
+import { type ActivationRequest, pairKey } from '../domain/activation.ts'
+import type { Database } from './database.ts'
+import { runStore } from './run.ts'
+import type { Row } from './tables.ts'
+
+export type ActivationRows = Awaited<ReturnType<ReturnType<typeof activationFactsStore>['load']>>
+export interface DataflowRow extends Row<'dataflows'> {
+  destination: Row<'destinations'> & {
+    account: Pick<Row<'destinationAccounts'>, 'name' | 'status' | 'consentAt'> | null
+  }
+}
+export interface SegmentRow extends Row<'segments'> {
+  snapshot: Row<'snapshots'> | null
+}
+
+/** Ids look like this; any other text names nothing, and is not sent to the database. */
+const ID = /^[\w-]{1,100}$/
+
+export function activationFactsStore(database: Database) {
+  const runs = runStore(database)
+  return {
+    /** @param destinationIds the destinations that the caller may see, or null for all */
+    async load(sandboxId: string, request: ActivationRequest, destinationIds: string[] | null) {
+      const dataflowIds = request.dataflows.map(({ dataflowId }) => dataflowId).filter((id) => ID.test(id))
+      const segmentIds = [...new Set(request.orders.map(({ segmentId }) => segmentId))].filter((id) =>
+        ID.test(id),
+      )
+      const [dataflows, segments, mappings, adHocRuns, scheduledRuns] = await Promise.all([
+        loadDataflows(database, { sandboxId, dataflowIds, destinationIds }),
+        loadSegments(database, sandboxId, segmentIds),
+        loadMappings(database, { sandboxId, dataflowIds, segmentIds }),
+        runs.activeAdHocBySegments(sandboxId, segmentIds),
+        runs.activeScheduledByDataflows(sandboxId, dataflowIds),
+      ])
+      return {
+        dataflows: new Map(dataflows.map((row) => [row.id, row])),
+        segments: new Map(segments.map((row) => [row.id, row])),
+        mappings: new Map(mappings.map((row) => [pairKey(row.dataflowId, row.segmentId), row])),
+        adHocRuns: new Map(adHocRuns.map((row) => [row.segmentId, row])),
+        scheduledRuns: new Map(scheduledRuns.map((row) => [row.dataflowId, row])),
+      }
+    },
+
+    /**
+     * Whether every member of a snapshot is still there: the versions before the previous one are cleaned up,
+     * at any time and in slices.
+     */
+    async isSnapshotKept(segmentId: string, version: number): Promise<boolean> {
+      const { snapshots } = database.tables
+      const kept = await database.db
+        .select({ version: snapshots.version })
+        .from(snapshots)
+        .where(eq(snapshots.segmentId, segmentId))
+        .orderBy(desc(snapshots.evaluatedAt), desc(snapshots.id))
+        .limit(2)
+      return kept.some((snapshot) => snapshot.version === version)
+    },
+  }
+}
+
+async function loadDataflows(
+  { db, tables: { dataflows, destinations, destinationAccounts: accounts } }: Database,
+  options: { sandboxId: string; dataflowIds: string[]; destinationIds: string[] | null },
+): Promise<DataflowRow[]> {
+  const rows = await db
+    .select({
+      dataflow: dataflows,
+      destination: destinations,
+      account: { name: accounts.name, status: accounts.status, consentAt: accounts.consentAt },
+    })
+    .from(dataflows)
+    .innerJoin(destinations, eq(destinations.id, dataflows.destinationId))
+    .leftJoin(accounts, eq(accounts.id, destinations.accountId))
+    .where(
+      and(
+        eq(dataflows.sandboxId, options.sandboxId),
+        inArray(dataflows.id, options.dataflowIds),
+        options.destinationIds ? inArray(dataflows.destinationId, options.destinationIds) : undefined,
+      ),
+    )
+  return rows.map(({ dataflow, destination, account }) => ({
+    ...dataflow,
+    destination: { ...destination, account },
+  }))
+}
+
+async function loadSegments(
+  { db, tables: { segments, snapshots } }: Database,
+  sandboxId: string,
+  segmentIds: string[],
+): Promise<SegmentRow[]> {
+  const rows = await db
+    .select({ segment: segments, snapshot: snapshots })
+    .from(segments)
+    .leftJoin(snapshots, eq(snapshots.id, segments.snapshotId))
+    .where(and(eq(segments.sandboxId, sandboxId), inArray(segments.id, segmentIds)))
+  return rows.map(({ segment, snapshot }) => ({ ...segment, snapshot }))
+}
+
+function loadMappings(
+  { db, tables: { segmentMappings: mappings } }: Database,
+  options: { sandboxId: string; dataflowIds: string[]; segmentIds: string[] },
+): Promise<Row<'segmentMappings'>[]> {
+  return db
+    .select()
+    .from(mappings)
+    .where(
+      and(
+        eq(mappings.sandboxId, options.sandboxId),
+        inArray(mappings.dataflowId, options.dataflowIds),
+        inArray(mappings.segmentId, options.segmentIds),
+      ),
+    )
+}
