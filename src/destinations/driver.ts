@@ -32,6 +32,8 @@ export interface Driver {
 
 export interface DeliveryTarget {
   runId: string
+  /** The claim's fencing token: a worker that was thought dead writes to names of its own. */
+  fence: number
   settings: Record<string, unknown>
   signal: AbortSignal
   log: Logger
@@ -40,7 +42,7 @@ export interface DeliveryTarget {
 export interface FileDelivery {
   /** Whether a file of that name is there already, published by somebody else. */
   exists(name: string): Promise<boolean>
-  /** Starts a part from its first byte, replacing what an interrupted attempt left. */
+  /** Starts a part under a temporary name of this claim. */
   openPart(name: string): Promise<PartWriter>
   /** Whether a part that an earlier attempt finished is still there, whole. */
   hasPart(part: FinishedPart): Promise<boolean>
@@ -49,10 +51,10 @@ export interface FileDelivery {
    * @throws DeliveryError NAME_TAKEN when another file has the name and `replace` is false
    */
   publish(part: FinishedPart, options: { replace: boolean }): Promise<string>
-  /** Writes a small file whole, as publish does: the manifest. */
-  putFile(name: string, content: Uint8Array, options: { replace: boolean }): Promise<string>
-  /** Removes every temporary trace of the run. Safe to repeat. */
-  discard(): Promise<void>
+  /** Writes a small file whole, replacing an earlier one: the manifest. */
+  putFile(name: string, content: Uint8Array): Promise<string>
+  /** Removes the run's temporary files, of this and of earlier attempts, from where the named files belong. Safe to repeat. */
+  discard(names: string[]): Promise<void>
 }
 
 export interface PartWriter {

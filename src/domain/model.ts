@@ -154,6 +154,8 @@ export interface RunCounters {
 /** A whole part, safe on the destination under its temporary name. */
 export interface FinishedPart {
   part: number
+  /** Fencing token of the claim that wrote it; goes into the temporary name. */
+  fence: number
   name: string
   rows: number
   bytes: number

@@ -1,0 +1,134 @@
+// The export thread: reads pages, encodes, hashes, compresses, and hands buffers to the main thread, which gives them
+// to the driver. At most a few buffers are on their way at a time, so memory does not depend on the segment's size.
+import { createHash, type Hash } from 'node:crypto'
+import { once } from 'node:events'
+import { parentPort, workerData } from 'node:worker_threads'
+import { createGzip, type Gzip } from 'node:zlib'
+import type { RunPlan } from '../domain/model.ts'
+import type { ExportSource } from '../storage/capabilities.ts'
+import { openExportReader } from '../storage/export-reader.ts'
+import { csvEncoder, csvHeader, type EncodedRejection, type EncoderOptions } from './csv-encoder.ts'
+
+export interface ExportOrder {
+  source: ExportSource
+  plan: RunPlan
+  /** Read from here on: everything up to it is in finished parts. */
+  afterProfileId: number
+  /** Number of the first part to write. */
+  part: number
+}
+export type FromThread =
+  | { type: 'data'; bytes: Uint8Array<ArrayBuffer> }
+  | { type: 'page'; received: number; exported: number; rejected: EncodedRejection[] }
+  | { type: 'part'; part: number; rows: number; bytes: number; sha256: string; afterProfileId: number }
+  | { type: 'end' }
+/** One credit per buffer that the driver has taken. */
+export type ToThread = 'taken'
+
+const PAGE_ROWS = 4_000
+const MAX_BUFFERS = 6
+const GZIP_LEVEL = 2
+
+const port = parentPort
+if (!port) throw new Error('export-thread.ts runs as a worker thread')
+let buffersOut = 0
+let onTaken: (() => void) | undefined
+port.on('message', (_taken: ToThread) => {
+  buffersOut -= 1
+  onTaken?.()
+})
+
+await exportAll(workerData as ExportOrder)
+port.postMessage({ type: 'end' } satisfies FromThread)
+port.close()
+
+async function exportAll({ source, plan, afterProfileId, part: firstPart }: ExportOrder): Promise<void> {
+  const format = plan.fileFormat
+  if (format === null) throw new Error('the plan has no file format')
+  const options: EncoderOptions = { columns: plan.fields, hasConsent: plan.consentAttribute !== null, format }
+  const reader = openExportReader(source, {
+    version: plan.snapshot.version,
+    paths: plan.fields.map((field) => field.source),
+    deduplicateBy: plan.deduplicateBy,
+    required: plan.fields.filter((field) => field.required).map((field) => field.source),
+    consent: plan.consentAttribute,
+  })
+  const encode = csvEncoder(options)
+  const header = csvHeader(options)
+  await reader.prepare()
+
+  let number = firstPart
+  let part = partOutput(format.compression === 'GZIP')
+  await part.write(header)
+  let last = afterProfileId
+  const endPart = async () => {
+    const { bytes, sha256 } = await part.end()
+    post({ type: 'part', part: number, rows: part.rows, bytes, sha256, afterProfileId: last })
+  }
+
+  for (;;) {
+    const page = await reader.page(last, PAGE_ROWS)
+    if (page === null) break
+    let offset = 0
+    while (offset < page.lines.length) {
+      // A full part is closed when a further row is known to follow, so that no part is empty.
+      if (part.rows === format.maxRowsPerFile) {
+        await endPart()
+        number += 1
+        part = partOutput(format.compression === 'GZIP')
+        await part.write(header)
+      }
+      const encoded = encode(page.lines, offset, format.maxRowsPerFile - part.rows)
+      await part.write(encoded.bytes)
+      part.rows += encoded.rows
+      offset = encoded.consumed
+      last = encoded.lastProfileId
+      const received = encoded.rows + encoded.rejected.length
+      post({ type: 'page', received, exported: encoded.rows, rejected: encoded.rejected })
+    }
+  }
+  await endPart()
+  await reader.close()
+}
+
+/** Bytes of one part on their way: through gzip or not, hashed as they leave. */
+function partOutput(isGzip: boolean) {
+  const hash = createHash('sha256')
+  const total = { bytes: 0 }
+  const gzip = isGzip ? createGzip({ level: GZIP_LEVEL, chunkSize: 256 * 1024 }) : null
+  const leaving = gzip ? forward(gzip, hash, total) : Promise.resolve()
+  return {
+    rows: 0,
+    async write(bytes: Uint8Array): Promise<void> {
+      if (bytes.length === 0) return
+      // The encoder's buffer is used again at once, and gzip keeps a reference.
+      if (!gzip) await send(bytes.slice(), hash, total)
+      else if (!gzip.write(bytes.slice())) await once(gzip, 'drain')
+    },
+    async end(): Promise<{ bytes: number; sha256: string }> {
+      gzip?.end()
+      await leaving
+      return { bytes: total.bytes, sha256: hash.digest('hex') }
+    },
+  }
+}
+
+async function forward(gzip: Gzip, hash: Hash, total: { bytes: number }): Promise<void> {
+  for await (const chunk of gzip) await send(new Uint8Array(chunk), hash, total)
+}
+
+async function send(bytes: Uint8Array<ArrayBuffer>, hash: Hash, total: { bytes: number }): Promise<void> {
+  while (buffersOut >= MAX_BUFFERS) {
+    await new Promise<void>((resolve) => {
+      onTaken = resolve
+    })
+  }
+  hash.update(bytes)
+  total.bytes += bytes.length
+  buffersOut += 1
+  port?.postMessage({ type: 'data', bytes } satisfies FromThread, [bytes.buffer])
+}
+
+function post(message: FromThread): void {
+  port?.postMessage(message)
+}

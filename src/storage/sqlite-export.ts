@@ -1,0 +1,81 @@
+// What an export thread reads from SQLite. JSON is extracted in one walk over each profile and handed on as bytes:
+// a string per cell would cost more than everything else together.
+import BetterSqlite from 'better-sqlite3'
+import type { ExportQuery, ExportReader } from './capabilities.ts'
+import { sqliteJsonPath } from './sqlite-json.ts'
+
+/** Opens a read connection of its own; `file` is the database's path. */
+export function sqliteExportReader(file: string, query: ExportQuery): ExportReader {
+  const connection = new BetterSqlite(file, { readonly: true, timeout: 5000 })
+  connection.pragma('cache_size = -32768')
+  connection.pragma('temp_store = FILE') // what is sorted to find duplicates may be larger than memory
+  const hasDuplicates = query.deduplicateBy.length > 0
+  const columns = [...query.paths, ...(query.consent === null ? [] : [query.consent])].map(sqliteJsonPath)
+  // One path gives a bare value, two or more give an array.
+  const paths = columns.length === 1 ? [...columns, ...columns] : columns
+  const mark = hasDuplicates
+    ? "case when exists (select 1 from temp.duplicates d where d.profile_id = m.profile_id) then 'd' else '' end ||"
+    : ''
+  // CROSS JOIN keeps the order of the tables: the planner would scan all profiles otherwise.
+  const pageOf = `
+    select count(*), max(id), cast(group_concat(line, '') as blob) from (
+      select m.profile_id as id,
+        m.profile_id || ${mark} json_extract(p.attributes, ${marks(paths.length)}) || char(10) as line
+      from members m cross join profiles p
+      where p.id = m.profile_id and m.version = ? and m.profile_id > ?
+      order by m.profile_id limit ?)`
+  let page: BetterSqlite.Statement | undefined
+
+  return {
+    async prepare() {
+      if (hasDuplicates) findDuplicates(connection, query)
+      page = connection.prepare(pageOf).raw()
+    },
+    async page(afterProfileId, limit) {
+      const row = page?.get(...paths, query.version, afterProfileId, limit) as [
+        number,
+        number | null,
+        Buffer | null,
+      ]
+      const [rows, lastProfileId, lines] = row
+      return lastProfileId === null || lines === null ? null : { rows, lastProfileId, lines }
+    },
+    async close() {
+      connection.close()
+    },
+  }
+}
+
+/**
+ * Fills temp.duplicates: of the profiles that may leave and share all values of the key, every one but the first.
+ * A profile without a value in the key is never a duplicate.
+ */
+function findDuplicates(connection: BetterSqlite.Database, query: ExportQuery): void {
+  const keys = query.deduplicateBy.map(sqliteJsonPath)
+  const required = query.required.map(sqliteJsonPath)
+  const key = keys.map(() => 'json_extract(p.attributes, ?)')
+  const conditions = [
+    ...key.map((value) => `${value} is not null`),
+    ...required.map(() => "coalesce(json_extract(p.attributes, ?), '') <> ''"),
+    ...(query.consent === null ? [] : ["json_type(p.attributes, ?) = 'true'"]),
+  ]
+  connection.exec('drop table if exists temp.duplicates')
+  connection.exec('create table temp.duplicates (profile_id integer primary key)')
+  connection
+    .prepare(
+      `insert into temp.duplicates select id from (
+         select m.profile_id as id, row_number() over (partition by ${key.join(', ')} order by m.profile_id) as place
+         from members m cross join profiles p
+         where p.id = m.profile_id and m.version = ? and ${conditions.join(' and ')})
+       where place > 1`,
+    )
+    .run(
+      ...keys,
+      query.version,
+      ...keys,
+      ...required,
+      ...(query.consent === null ? [] : [sqliteJsonPath(query.consent)]),
+    )
+}
+
+const marks = (count: number): string => Array.from({ length: count }, () => '?').join(', ')
