@@ -1,0 +1,29 @@
+import fs from 'node:fs'
+import path from 'node:path'
+import type { Config } from '../config.ts'
+import { openDatabase } from '../storage/open.ts'
+import { Failure } from './failure.ts'
+import { print, printJson, size } from './output.ts'
+
+/** Writes an online, consistent copy of the database to a file that does not exist yet. */
+export async function backup(config: Config, file: string, options: { json?: boolean }): Promise<void> {
+  const source = config.databaseUrl.replace(/^file:/, '')
+  if (config.databaseUrl.startsWith('file:') && !fs.existsSync(source)) {
+    throw new Failure(`There is no database at ${source}. Set DATA_DIR or DATABASE_URL to the one to copy.`)
+  }
+  const target = path.resolve(file)
+  if (fs.existsSync(target)) throw new Failure(`${target} exists. Name a file that does not.`)
+  if (!fs.existsSync(path.dirname(target))) {
+    throw new Failure(`There is no folder ${path.dirname(target)}. Create it, or name another file.`)
+  }
+  const database = openDatabase(config.databaseUrl)
+  try {
+    await database.backup(target)
+  } finally {
+    await database.close()
+  }
+  fs.chmodSync(target, 0o600) // it holds what the database holds
+  const bytes = fs.statSync(target).size
+  if (options.json) printJson({ file: target, bytes })
+  else print(`${target}: ${size(bytes)}. To restore, stop the gateway and put it in place of ${source}.`)
+}

@@ -1,0 +1,4 @@
+export interface DemoOptions {
+  serve?: boolean
+  keep?: boolean
+}
