@@ -35,6 +35,8 @@ const KEY_KEPT_MS = 24 * 60 * 60 * 1000
 /** How often a call that lost a race looks at the new facts before it gives the error up. */
 const MAX_ATTEMPTS = 5
 
+export type ActivationService = ReturnType<typeof activationService>
+
 export function activationService(ctx: ActivationContext) {
   const { database, clock } = ctx
   const store = activationStore(database)

@@ -14,6 +14,8 @@ import { type ActivationContext, DEFAULT_ORGANIZATION } from './activation-runs.
 /** More than the states that a run can pass through while somebody acts on it. */
 const MAX_ATTEMPTS = 5
 
+export type RunService = ReturnType<typeof runService>
+
 export function runService(ctx: ActivationContext) {
   const { database, clock } = ctx
   const store = runStore(database)

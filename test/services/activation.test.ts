@@ -1,0 +1,353 @@
+import { eq } from 'drizzle-orm'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { AccessError } from '../../src/domain/errors.ts'
+import { type ActivateInput, activationService } from '../../src/services/activation.ts'
+import type { ServiceContext } from '../../src/services/context.ts'
+import type { Row } from '../../src/storage/tables.ts'
+import { activated, aWorld, codesOf, refused } from '../support/activation.ts'
+import { addSandbox, adminSession, type TestDatabase, testDatabase } from '../support/database.ts'
+
+const MINUTE = 60_000
+const START = new Date('2026-11-22T09:30:00.000Z')
+let test: TestDatabase
+let service: ReturnType<typeof activationService>
+beforeEach(async () => {
+  test = await testDatabase()
+  test.setTime(START)
+  service = activationService(test.ctx)
+})
+afterEach(() => test.dispose())
+
+const later = (ms: number) => new Date(START.getTime() + ms)
+const ask = (dataflow: { id: string }, segmentIds: string[], idempotencyKey?: string): ActivateInput => ({
+  activations: [{ dataflowId: dataflow.id, segmentIds }],
+  ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+})
+
+describe('activate', () => {
+  it('queues one run per segment, pinned to the latest snapshot, with its first event', async () => {
+    const { dataflow, destination, segments, segmentIds } = await aWorld(test, { segments: 3 })
+    const { activation, runs } = activated(await service.activate(test.session, ask(dataflow, segmentIds)))
+    expect(activation).toMatchObject({ requestedBy: 'test', idempotencyKey: null, createdAt: START })
+    expect(runs.map((run) => run.segmentId)).toEqual(segmentIds)
+    expect(runs[0]).toMatchObject({
+      activationId: activation.id,
+      trigger: 'AD_HOC',
+      mode: 'FULL',
+      status: 'QUEUED',
+      phase: 'WAITING',
+      total: 3,
+      snapshotId: segments[0]?.snapshotId,
+      createdAt: START,
+      plan: {
+        destination: { id: destination.id, settings: { path: 'out' } },
+        fields: dataflow.fields,
+        deduplicateBy: ['email'],
+        consentAttribute: 'consent',
+        fileFormat: dataflow.fileFormat,
+        fileName: `Files_segment${segmentIds[0]}_20261122093000`,
+        isStaticName: false,
+      },
+    })
+    const { runEvents } = test.database.tables
+    const events = await test.database.db.select().from(runEvents)
+    expect(events.map(({ runId, seq, type }) => [runId, seq, type])).toEqual(
+      expect.arrayContaining(runs.map((run) => [run.id, 1, 'QUEUED'])),
+    )
+  })
+
+  it('is all or nothing: one segment that is not mapped stops the others', async () => {
+    const { dataflow, segmentIds, segment, countRuns } = await aWorld(test, { segments: 2 })
+    const stray = await segment({ name: 'Stray' })
+    const errors = refused(await service.activate(test.session, ask(dataflow, [...segmentIds, stray.id])))
+    expect(errors).toEqual([
+      {
+        code: 'SEGMENT_NOT_MAPPED',
+        message: 'Segment Stray is not part of this dataflow or out of schedule range!',
+        path: ['input', 'activations', '0', 'segmentIds', '2'],
+        segmentId: stray.id,
+        dataflowId: dataflow.id,
+      },
+    ])
+    expect(await countRuns()).toBe(0)
+  })
+
+  it('takes 80 segments and refuses 81, still naming what else is wrong', async () => {
+    const { dataflow, segmentIds, segment, map } = await aWorld(test, { segments: 80 })
+    const further = await segment()
+    await map(dataflow, further, { adHocAllowedFrom: later(MINUTE) })
+    const errors = refused(await service.activate(test.session, ask(dataflow, [...segmentIds, further.id])))
+    expect(codesOf(errors)).toEqual(['TOO_MANY_SEGMENTS', 'TOO_SOON'])
+    expect(errors[0]).toMatchObject({ limit: 80, requested: 81 })
+    expect(
+      activated(await service.activate(test.session, ask(dataflow, [...segmentIds, ...segmentIds]))).runs,
+    ).toHaveLength(80)
+  })
+
+  it('refuses absurd inputs without asking the database', async () => {
+    const counted = counting(test.ctx)
+    const ids = Array.from({ length: 20_000 }, (_, index) => `seg_${index}`)
+    const huge = activationService(counted.ctx).activate(test.session, ask({ id: 'flow_1' }, ids))
+    expect(codesOf(refused(await huge))).toEqual(['TOO_MANY_SEGMENTS'])
+    expect(counted.counts).toEqual({ reads: 0, batches: 0 })
+  })
+
+  it('asks the database as often for 80 segments as for one', async () => {
+    const { dataflow, segmentIds } = await aWorld(test, { segments: 80 })
+    const counted = counting(test.ctx)
+    activated(await activationService(counted.ctx).activate(test.session, ask(dataflow, segmentIds, 'key')))
+    // The key, five for the facts, the answer; and one batch.
+    expect(counted.counts).toEqual({ reads: 7, batches: 1 })
+  })
+
+  it('waits until 20 minutes after the mapping', async () => {
+    const { dataflow, segment, map } = await aWorld(test)
+    const fresh = await segment()
+    const allowedFrom = later(20 * MINUTE)
+    await map(dataflow, fresh, { activatedAt: START, adHocAllowedFrom: allowedFrom })
+    test.setTime(later(20 * MINUTE - 1))
+    expect(refused(await service.activate(test.session, ask(dataflow, [fresh.id])))).toMatchObject([
+      { code: 'TOO_SOON', allowedFrom },
+    ])
+    test.setTime(allowedFrom)
+    activated(await service.activate(test.session, ask(dataflow, [fresh.id])))
+  })
+
+  it('takes the end date as exclusive', async () => {
+    const { dataflow, segment, map } = await aWorld(test)
+    const ending = await segment()
+    const { schedule } = await map(dataflow, ending)
+    const mapping = test.database.tables.segmentMappings
+    await test.database.db
+      .update(mapping)
+      .set({ schedule: { ...schedule, endDate: '2026-11-23' } })
+      .where(eq(mapping.segmentId, ending.id))
+    test.setTime(new Date('2026-11-23T00:00:00.000Z'))
+    const late = refused(await service.activate(test.session, ask(dataflow, [ending.id])))
+    expect(codesOf(late)).toEqual(['OUTSIDE_SCHEDULE'])
+    test.setTime(new Date('2026-11-22T23:59:59.999Z'))
+    activated(await service.activate(test.session, ask(dataflow, [ending.id])))
+  })
+
+  it('speaks of other sandboxes as of what does not exist', async () => {
+    const other = await addSandbox(test.database, 'other')
+    const theirs = await aWorld(test, { sandboxId: other.id })
+    const errors = refused(await service.activate(test.session, ask(theirs.dataflow, theirs.segmentIds)))
+    expect(errors.map(({ code, message }) => [code, message])).toEqual([
+      ['NOT_FOUND', `There is no dataflow with id "${theirs.dataflow.id}".`],
+      ['NOT_FOUND', `There is no segment with id "${theirs.segmentIds[0]}".`],
+    ])
+    activated(await service.activate(adminSession(other), ask(theirs.dataflow, theirs.segmentIds)))
+  })
+
+  it('hides the dataflows of destinations that a token is not bound to', async () => {
+    const { dataflow, segmentIds } = await aWorld(test)
+    const bound = { ...test.session, destinationIds: ['dst_other'] }
+    expect(codesOf(refused(await service.activate(bound, ask(dataflow, segmentIds))))).toEqual(['NOT_FOUND'])
+  })
+
+  it('answers hostile ids as unknown ones', async () => {
+    const { dataflow } = await aWorld(test)
+    const hostile = ['\u0000', '\ud800', "' or 1=1 --", '__proto__', 'x'.repeat(100_000), '']
+    const errors = refused(await service.activate(test.session, ask(dataflow, hostile)))
+    expect(new Set(codesOf(errors))).toEqual(new Set(['NOT_FOUND']))
+    expect(errors).toHaveLength(hostile.length)
+  })
+
+  it('gives the later of two files with one name its run id', async () => {
+    const { destination, segment, map, dataflow } = await aWorld(test)
+    const [one, two] = [await segment(), await segment()]
+    const filenameTemplate = 'all_%DATETIME(YYYY)%'
+    await map(dataflow, one, { filenameTemplate })
+    await map(dataflow, two, { filenameTemplate })
+    const { runs } = activated(await service.activate(test.session, ask(dataflow, [one.id, two.id])))
+    expect(runs.map(({ plan }) => plan.fileName)).toEqual(['all_2026', `all_2026_${runs[1]?.id}`])
+    expect(runs[1]?.plan.destination.id).toBe(destination.id)
+  })
+
+  it('is refused to viewers', async () => {
+    const viewer = { ...test.session, roles: ['VIEWER' as const] }
+    await expect(service.activate(viewer, ask({ id: 'flow_1' }, []))).rejects.toThrow(AccessError)
+    await expect(service.check(viewer, ask({ id: 'flow_1' }, []))).rejects.toThrow(AccessError)
+  })
+})
+
+describe('one run at a time', () => {
+  it('makes one run of 20 calls at once, and names it to the 19 others', async () => {
+    const { dataflow, segmentIds, countRuns } = await aWorld(test)
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => service.activate(test.session, ask(dataflow, segmentIds))),
+    )
+    const [winner, ...others] = answers.filter((answer) => 'runs' in answer)
+    expect(others).toEqual([])
+    const run = winner?.runs[0] as Row<'runs'>
+    const losers = answers.filter((answer) => 'errors' in answer)
+    expect(losers).toHaveLength(19)
+    for (const { errors } of losers) {
+      expect(errors).toEqual([
+        {
+          code: 'RUN_IN_PROGRESS',
+          runId: run.id,
+          path: ['input', 'activations', '0', 'segmentIds', '0'],
+          message: `Run already going on for segment ${segmentIds[0]} for order ${dataflow.id} with run id ${run.id}`,
+        },
+      ])
+    }
+    expect(await countRuns()).toBe(1)
+  })
+
+  it('lets the segment run again once the run has ended', async () => {
+    const { dataflow, segmentIds, setRun } = await aWorld(test)
+    const [run] = activated(await service.activate(test.session, ask(dataflow, segmentIds))).runs
+    await setRun(run?.id ?? '', { status: 'CANCELLING' })
+    refused(await service.activate(test.session, ask(dataflow, segmentIds)))
+    await setRun(run?.id ?? '', { status: 'CANCELLED' })
+    activated(await service.activate(test.session, ask(dataflow, segmentIds)))
+  })
+
+  it('waits for a scheduled run of the dataflow, whatever its segment', async () => {
+    const { dataflow, segmentIds, setRun } = await aWorld(test, { segments: 2 })
+    const [run] = activated(await service.activate(test.session, ask(dataflow, segmentIds.slice(0, 1)))).runs
+    await setRun(run?.id ?? '', { trigger: 'SCHEDULED', status: 'PROCESSING' })
+    const errors = refused(await service.activate(test.session, ask(dataflow, segmentIds.slice(1))))
+    expect(errors).toMatchObject([{ code: 'SCHEDULED_RUN_IN_PROGRESS', runId: run?.id }])
+  })
+})
+
+describe('idempotency', () => {
+  it('gives the first answer again for the same input, however it is ordered', async () => {
+    const { dataflow, segmentIds, countRuns } = await aWorld(test, { segments: 2 })
+    const first = activated(await service.activate(test.session, ask(dataflow, segmentIds, 'key')))
+    const restarted = activationService({ ...test.ctx })
+    const again = activated(
+      await restarted.activate(test.session, ask(dataflow, [...segmentIds].reverse(), ' key ')),
+    )
+    expect(again).toEqual(first)
+    expect(await countRuns()).toBe(2)
+  })
+
+  it('makes one activation of 20 calls at once with one key', async () => {
+    const { dataflow, segmentIds, countRuns } = await aWorld(test, { segments: 2 })
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => service.activate(test.session, ask(dataflow, segmentIds, 'key'))),
+    )
+    expect(new Set(answers.map((answer) => activated(answer).activation.id)).size).toBe(1)
+    expect(new Set(answers.flatMap((answer) => activated(answer).runs.map(({ id }) => id))).size).toBe(2)
+    expect(await countRuns()).toBe(2)
+  })
+
+  it('refuses the key for another input, also at once', async () => {
+    const { dataflow, segmentIds } = await aWorld(test, { segments: 2 })
+    const answers = await Promise.all(
+      segmentIds.map((id) => service.activate(test.session, ask(dataflow, [id], 'key'))),
+    )
+    const conflict = answers.flatMap((answer) => ('errors' in answer ? answer.errors : []))
+    expect(conflict).toMatchObject([{ code: 'IDEMPOTENCY_CONFLICT', path: ['input', 'idempotencyKey'] }])
+    expect(conflict[0]?.message).toContain('new key')
+  })
+
+  it('keeps keys apart by token and by sandbox', async () => {
+    const { dataflow, segmentIds } = await aWorld(test, { segments: 2 })
+    activated(await service.activate(test.session, ask(dataflow, segmentIds.slice(0, 1), 'key')))
+    const colleague = { ...test.session, tokenId: 'tok_other' }
+    activated(await service.activate(colleague, ask(dataflow, segmentIds.slice(1), 'key')))
+  })
+
+  it('keeps a key for 24 hours, then lets it serve again', async () => {
+    const { dataflow, segmentIds, setRun } = await aWorld(test)
+    const input = ask(dataflow, segmentIds, 'key')
+    const first = activated(await service.activate(test.session, input))
+    await setRun(first.runs[0]?.id ?? '', { status: 'SUCCESS' })
+    test.setTime(later(24 * 60 * MINUTE - 1))
+    expect(activated(await service.activate(test.session, input)).activation.id).toBe(first.activation.id)
+    test.setTime(later(24 * 60 * MINUTE))
+    const second = activated(await service.activate(test.session, input))
+    expect(second.activation.id).not.toBe(first.activation.id)
+    expect(activated(await service.activate(test.session, input)).activation.id).toBe(second.activation.id)
+  })
+
+  it('does not keep a refusal under the key', async () => {
+    const { dataflow, segment, map } = await aWorld(test)
+    const stray = await segment()
+    refused(await service.activate(test.session, ask(dataflow, [stray.id], 'key')))
+    await map(dataflow, stray)
+    activated(await service.activate(test.session, ask(dataflow, [stray.id], 'key')))
+  })
+
+  it.each(['', '   ', 'a\nb', '\ud800', 'x'.repeat(256)])('refuses the key %j', async (key) => {
+    const { dataflow, segmentIds } = await aWorld(test)
+    const errors = refused(await service.activate(test.session, ask(dataflow, segmentIds, key)))
+    expect(errors).toMatchObject([{ code: 'INVALID_INPUT', path: ['input', 'idempotencyKey'] }])
+  })
+})
+
+describe('check', () => {
+  it('forecasts each file and stores nothing', async () => {
+    const { dataflow, segments, segmentIds, countRuns } = await aWorld(test, { segments: 2 })
+    const { errors, forecasts } = await service.check(test.session, ask(dataflow, segmentIds, 'key'))
+    expect(errors).toEqual([])
+    expect(forecasts).toEqual(
+      segments.map(({ id: segmentId }) => ({
+        segmentId,
+        dataflowId: dataflow.id,
+        profileCount: 3,
+        evaluatedAt: expect.any(Date),
+      })),
+    )
+    expect(await countRuns()).toBe(0)
+  })
+
+  it('gives the verdicts that activate would give', async () => {
+    const { dataflow, segmentIds, segment } = await aWorld(test)
+    const stray = await segment({ status: 'DRAFT' })
+    activated(await service.activate(test.session, ask(dataflow, segmentIds, 'key')))
+    const input = ask(dataflow, [...segmentIds, stray.id, 'seg_unknown'])
+    const { errors } = await service.check(test.session, input)
+    expect(errors).toEqual(refused(await service.activate(test.session, input)))
+    expect(codesOf(errors).sort()).toEqual([
+      'INVALID_INPUT',
+      'NOT_FOUND',
+      'RUN_IN_PROGRESS',
+      'SEGMENT_NOT_MAPPED',
+    ])
+    const reused = await service.check(test.session, { ...input, idempotencyKey: 'key' })
+    expect(codesOf(reused.errors)).toContain('IDEMPOTENCY_CONFLICT')
+    const repeated = await service.check(test.session, ask(dataflow, segmentIds, 'key'))
+    expect(repeated.errors).toEqual([])
+  })
+})
+
+describe('byIds', () => {
+  it('finds activations of the own sandbox only', async () => {
+    const { dataflow, segmentIds } = await aWorld(test)
+    const { activation } = activated(await service.activate(test.session, ask(dataflow, segmentIds)))
+    expect(await service.byIds(test.session, [activation.id, 'act_none'])).toEqual([activation])
+    const other = adminSession(await addSandbox(test.database, 'other'))
+    expect(await service.byIds(other, [activation.id])).toEqual([])
+  })
+})
+
+/** A context whose executed reads and batches are counted. */
+function counting(ctx: ServiceContext) {
+  const counts = { reads: 0, batches: 0 }
+  const { database } = ctx
+  const chained = ['select', 'from', 'innerJoin', 'leftJoin', 'where', 'orderBy', 'limit']
+  /** Follows a query through its builders; a query is executed when it is awaited. */
+  const watch = <T extends object>(builder: T): T =>
+    new Proxy(builder, {
+      get(target, name) {
+        const value = Reflect.get(target, name, target)
+        if (name === 'then') counts.reads += 1
+        if (typeof value !== 'function') return value
+        return (...args: unknown[]) => {
+          const result = value.apply(target, args)
+          return chained.includes(String(name)) ? watch(result) : result
+        }
+      },
+    })
+  const batch: typeof database.batch = (writes) => {
+    counts.batches += 1
+    return database.batch(writes)
+  }
+  return { counts, ctx: { ...ctx, database: { ...database, db: watch(database.db), batch } } }
+}
