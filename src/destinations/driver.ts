@@ -53,8 +53,11 @@ export interface FileDelivery {
   publish(part: FinishedPart, options: { replace: boolean }): Promise<string>
   /** Writes a small file whole, replacing an earlier one: the manifest. */
   putFile(name: string, content: Uint8Array): Promise<string>
-  /** Removes the run's temporary files, of this and of earlier attempts, from where the named files belong. Safe to repeat. */
-  discard(names: string[]): Promise<void>
+  /**
+   * Removes the run's temporary files, of this and of earlier attempts, from where a file of that name belongs, but for
+   * the parts to keep. Safe to repeat.
+   */
+  discard(name: string, keep: readonly FinishedPart[]): Promise<void>
 }
 
 export interface PartWriter {

@@ -22,20 +22,21 @@ export type FromThread =
   | { type: 'page'; received: number; exported: number; rejected: EncodedRejection[] }
   | { type: 'part'; part: number; rows: number; bytes: number; sha256: string; afterProfileId: number }
   | { type: 'end' }
-/** One credit per buffer that the driver has taken. */
+/** One for every `data` and `page` that was dealt with. */
 export type ToThread = 'taken'
 
 const PAGE_ROWS = 4_000
-const MAX_BUFFERS = 6
+/** Messages on their way at a time: bounds the memory, whether rows are delivered or refused. */
+const MAX_UNTAKEN = 8
 const GZIP_LEVEL = 2
 
 const port = parentPort
 if (!port) throw new Error('export-thread.ts runs as a worker thread')
-let buffersOut = 0
-let onTaken: (() => void) | undefined
+let untaken = 0
+const waiting: (() => void)[] = []
 port.on('message', (_taken: ToThread) => {
-  buffersOut -= 1
-  onTaken?.()
+  untaken -= 1
+  waiting.shift()?.()
 })
 
 await exportAll(workerData as ExportOrder)
@@ -84,6 +85,7 @@ async function exportAll({ source, plan, afterProfileId, part: firstPart }: Expo
       offset = encoded.consumed
       last = encoded.lastProfileId
       const received = encoded.rows + encoded.rejected.length
+      await credit()
       post({ type: 'page', received, exported: encoded.rows, rejected: encoded.rejected })
     }
   }
@@ -118,15 +120,19 @@ async function forward(gzip: Gzip, hash: Hash, total: { bytes: number }): Promis
 }
 
 async function send(bytes: Uint8Array<ArrayBuffer>, hash: Hash, total: { bytes: number }): Promise<void> {
-  while (buffersOut >= MAX_BUFFERS) {
-    await new Promise<void>((resolve) => {
-      onTaken = resolve
-    })
-  }
+  await credit()
   hash.update(bytes)
   total.bytes += bytes.length
-  buffersOut += 1
   port?.postMessage({ type: 'data', bytes } satisfies FromThread, [bytes.buffer])
+}
+
+async function credit(): Promise<void> {
+  while (untaken >= MAX_UNTAKEN) {
+    await new Promise<void>((resolve) => {
+      waiting.push(resolve)
+    })
+  }
+  untaken += 1
 }
 
 function post(message: FromThread): void {

@@ -32,7 +32,11 @@ export function runFeed({ database }: { database: Database }) {
      * The run's events after a sequence number (0: from the beginning), then live, in order; ends after the terminal
      * event, or when the signal aborts. The next event is fetched when the last one was taken.
      */
-    async *events(runId: string, afterSeq: number, signal: AbortSignal): AsyncGenerator<Row<'runEvents'>, void, void> {
+    async *events(
+      runId: string,
+      afterSeq: number,
+      signal: AbortSignal,
+    ): AsyncGenerator<Row<'runEvents'>, void, void> {
       let seq = afterSeq
       while (!signal.aborted) {
         // Waiting begins before the read: a wake-up in between is not missed.

@@ -100,22 +100,20 @@ export function runLease(database: Database, processId: string) {
       return null
     },
 
-    /** Keeps the claim for another lease. False when it is lost. A run that is being cancelled is still held. */
-    async renew(claim: Claim, at: Date): Promise<boolean> {
-      const changed = await database.batch([
-        db
-          .update(runs)
-          .set({ leaseUntil: leaseUntil(at) })
-          .where(
-            and(
-              eq(runs.id, claim.runId),
-              eq(runs.fence, claim.fence),
-              inArray(runs.status, ['PROCESSING', 'CANCELLING']),
-            ),
-          ),
-      ])
-      return changed[0] === 1
+    /** How the claim stands. Lost: another worker has the run, or it has ended. */
+    async standing(claim: Claim): Promise<'held' | 'cancelling' | 'lost'> {
+      const [run] = await db
+        .select({ fence: runs.fence, status: runs.status })
+        .from(runs)
+        .where(eq(runs.id, claim.runId))
+      if (run?.fence !== claim.fence) return 'lost'
+      if (run.status === 'CANCELLING') return 'cancelling'
+      return run.status === 'PROCESSING' ? 'held' : 'lost'
     },
+
+    /** Keeps the claim for another lease. @throws StaleWrite when it is lost */
+    renew: (claim: Claim, at: Date) =>
+      database.batch([held(claim, { leaseUntil: leaseUntil(at) }, ['PROCESSING', 'CANCELLING'])]),
 
     /**
      * Forgets the rejections after a checkpoint: the profiles there are looked at again. In slices, since there may
@@ -178,6 +176,8 @@ export function runLease(database: Database, processId: string) {
     async finalizing(claim: Claim, checkpoint: RunCheckpoint, at: Date): Promise<void> {
       const change: Change = {
         ...checkpoint.counters,
+        // Profiles may have been erased since the snapshot.
+        total: checkpoint.counters.received,
         checkpoint,
         phase: 'FINALIZING',
         files: 0,
@@ -220,9 +220,17 @@ export function runLease(database: Database, processId: string) {
       database.wake.notify('runs')
     },
 
-    /** Gives the run back to the queue, to be claimed from `notBefore` on; it resumes from its checkpoint. */
-    async handBack(claim: Claim, message: string, notBefore: Date, at: Date): Promise<void> {
+    /**
+     * Lets go of the run, to be claimed again from `notBefore` on. It resumes from its checkpoint, or from the
+     * beginning when `restart` is set.
+     */
+    async handBack(
+      claim: Claim,
+      options: { message: string; notBefore: Date; restart?: boolean; at: Date },
+    ): Promise<void> {
+      const { message, notBefore, at } = options
       const change: Change = { leaseOwner: null, leaseUntil: notBefore }
+      if (options.restart) Object.assign(change, { checkpoint: null, phase: 'READING' })
       await database.batch(logged(claim, change, { type: 'RETRYING', message, at }))
       database.wake.notify(`run:${claim.runId}`)
       database.wake.notify('runs')

@@ -120,7 +120,12 @@ export function runStore(database: Database) {
     requestCancel(runId: string, at: Date): (Query | ExpectingQuery)[] {
       const query = db
         .update(runs)
-        .set({ status: 'CANCELLING', eventSeq: sql`${runs.eventSeq} + 1` })
+        .set({
+          status: 'CANCELLING',
+          eventSeq: sql`${runs.eventSeq} + 1`,
+          // A run between two attempts is nobody's: it may be claimed, and ended, at once.
+          leaseUntil: sql`case when ${runs.leaseOwner} is null then ${sql.param(at, runs.leaseUntil)} else ${runs.leaseUntil} end`,
+        })
         .where(and(eq(runs.id, runId), eq(runs.status, 'PROCESSING'), sql`${runs.phase} <> 'FINALIZING'`))
       return [{ query, expect: 1 }, appendEvent(database, { runId, type: 'CANCELLING', message: null, at })]
     },

@@ -71,15 +71,17 @@ export async function localDelivery(exportRoot: string, target: DeliveryTarget):
         return location(name)
       }),
 
-    discard: (names) =>
+    discard: (name, keep) =>
       guarded(async () => {
-        const folders = new Set(names.map((name) => path.dirname(final(name))))
-        for (const directory of folders) {
-          const entries = await fs.readdir(directory).catch(() => [])
-          const mine = entries.filter(
-            (entry) => entry.startsWith(`.${target.runId}-`) && entry.endsWith('.part'),
-          )
-          for (const entry of mine) await fs.rm(path.join(directory, entry), { force: true })
+        const folder = path.dirname(final(name))
+        const kept = new Set(keep.map((part) => temporary(part.name, part.fence)))
+        const entries = await fs.readdir(folder).catch(() => [])
+        const mine = entries.filter(
+          (entry) => entry.startsWith(`.${target.runId}-`) && entry.endsWith('.part'),
+        )
+        for (const entry of mine) {
+          const file = path.join(folder, entry)
+          if (!kept.has(file)) await fs.rm(file, { force: true })
         }
       }),
   }

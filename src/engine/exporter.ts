@@ -1,0 +1,211 @@
+// One claimed run of a file destination, from its first page to its manifest.
+//
+//   READING, DELIVERING   parts are written under temporary names; each finished part is a checkpoint
+//   FINALIZING            the point of no return: parts get their names one by one, then the manifest is written
+//
+// Whatever stops this in between, the next claim goes on from what the run row says.
+import { Worker } from 'node:worker_threads'
+import type { FileDelivery, PartWriter } from '../destinations/driver.ts'
+import { manifestName, partName } from '../domain/filename.ts'
+import type { FinishedPart, RunCheckpoint, RunCounters } from '../domain/model.ts'
+import type { Clock } from '../domain/ports.ts'
+import type { Database } from '../storage/database.ts'
+import type { Claim, Rejected, RunLease } from '../storage/run-lease.ts'
+import type { Row } from '../storage/tables.ts'
+import type { ExportOrder, FromThread, ToThread } from './export-thread.ts'
+import { manifestOf } from './manifest.ts'
+
+/** At most ten progress events a second for a run. */
+const FLUSH_MS = 100
+const FLUSH_REJECTED = 2_000
+
+export interface ExportContext {
+  database: Database
+  lease: RunLease
+  clock: Clock
+  run: Row<'runs'>
+  claim: Claim
+  delivery: FileDelivery
+  /** Stops the export before the point of no return. */
+  signal: AbortSignal
+}
+
+/** Resolves when every file and the manifest are in place. @throws StaleWrite, DeliveryError, or the signal's reason */
+export async function exportRun(context: ExportContext): Promise<void> {
+  const { run, delivery } = context
+  const checkpoint = run.phase === 'FINALIZING' && run.checkpoint ? run.checkpoint : await writeParts(context)
+  await publish(context, checkpoint)
+  await delivery.discard(checkpoint.baseName, [])
+}
+
+/** File name extension of the run's parts. */
+function extensionOf(run: Row<'runs'>): string {
+  return run.plan.fileFormat?.compression === 'GZIP' ? 'csv.gz' : 'csv'
+}
+
+async function writeParts(context: ExportContext): Promise<RunCheckpoint> {
+  const { lease, claim, clock } = context
+  const start = await startingPoint(context)
+  await context.delivery.discard(start.baseName, start.parts)
+  await lease.forgetRejections(claim, start.afterProfileId)
+  const output = partsOutput(context, start)
+  const order: ExportOrder = {
+    source: context.database.exportSource(),
+    plan: context.run.plan,
+    afterProfileId: start.afterProfileId,
+    part: start.parts.length + 1,
+  }
+  const thread = new Worker(new URL('./export-thread.ts', import.meta.url), { workerData: order })
+  try {
+    for await (const message of messagesOf(thread, context.signal)) {
+      await output.take(message)
+      if (message.type === 'data' || message.type === 'page') thread.postMessage('taken' satisfies ToThread)
+    }
+  } catch (error) {
+    await output.abort()
+    throw error
+  } finally {
+    await thread.terminate()
+  }
+  const checkpoint = output.checkpoint()
+  await output.flush()
+  await lease.finalizing(claim, checkpoint, clock())
+  return checkpoint
+}
+
+/** The run's checkpoint if its parts are still there; otherwise the beginning, under a name that is free. */
+async function startingPoint({ run, delivery }: ExportContext): Promise<RunCheckpoint> {
+  const { checkpoint, plan } = run
+  const found = await Promise.all((checkpoint?.parts ?? []).map((part) => delivery.hasPart(part)))
+  if (checkpoint && found.every(Boolean)) return checkpoint
+  const wanted = plan.fileName ?? run.id
+  const isTaken = !plan.isStaticName && (await delivery.exists(partName(wanted, 1, extensionOf(run))))
+  return {
+    baseName: isTaken ? `${wanted}_${run.id}` : wanted,
+    afterProfileId: 0,
+    counters: { received: 0, exported: 0, excluded: 0, failed: 0, bytes: 0, files: 0 },
+    parts: [],
+  }
+}
+
+/** Takes the thread's messages in order: bytes to the driver, counters and checkpoints to the run row. */
+function partsOutput(context: ExportContext, start: RunCheckpoint) {
+  const { run, lease, claim, clock, delivery } = context
+  const counters: RunCounters = { ...start.counters }
+  let { afterProfileId } = start
+  const parts = [...start.parts]
+  let rejected: Rejected[] = []
+  let writer: PartWriter | null = null
+  let flushedAt = clock().getTime()
+  const nextName = () => partName(start.baseName, parts.length + 1, extensionOf(run))
+  const checkpoint = (): RunCheckpoint => ({
+    ...start,
+    afterProfileId,
+    counters: { ...counters },
+    parts: [...parts],
+  })
+
+  const flush = async (save?: RunCheckpoint) => {
+    const batch = rejected
+    rejected = []
+    flushedAt = clock().getTime()
+    await lease.progress(claim, {
+      counters: notBelow(run, counters),
+      phase: counters.bytes > 0 ? 'DELIVERING' : 'READING',
+      rejected: batch,
+      ...(save ? { checkpoint: save } : {}),
+      at: clock(),
+    })
+  }
+  return {
+    checkpoint,
+    flush,
+    async abort() {
+      await writer?.abort()
+      writer = null
+    },
+    async take(message: FromThread): Promise<void> {
+      if (message.type === 'data') {
+        writer ??= await delivery.openPart(nextName())
+        await writer.write(message.bytes)
+        counters.bytes += message.bytes.length
+      } else if (message.type === 'page') {
+        counters.received += message.received
+        counters.exported += message.exported
+        for (const rejection of message.rejected) {
+          counters[rejection.reason === 'INVALID_VALUE' ? 'failed' : 'excluded'] += 1
+          rejected.push(rejection)
+        }
+      } else if (message.type === 'part') {
+        await writer?.finish()
+        writer = null
+        const { part, rows, bytes, sha256 } = message
+        parts.push({ part, fence: claim.fence, name: nextName(), rows, bytes, sha256 })
+        afterProfileId = message.afterProfileId
+        await flush(checkpoint())
+      }
+      if (rejected.length >= FLUSH_REJECTED || clock().getTime() - flushedAt >= FLUSH_MS) await flush()
+    },
+  }
+}
+
+/** What watchers see never goes backwards, also when an attempt begins again. */
+function notBelow(shown: RunCounters, counters: RunCounters): RunCounters {
+  const highest = (name: keyof RunCounters) => Math.max(shown[name], counters[name])
+  return {
+    received: highest('received'),
+    exported: highest('exported'),
+    excluded: highest('excluded'),
+    failed: highest('failed'),
+    bytes: highest('bytes'),
+    files: highest('files'),
+  }
+}
+
+async function publish(context: ExportContext, checkpoint: RunCheckpoint): Promise<void> {
+  const { run, lease, claim, clock, delivery } = context
+  const replace = run.plan.isStaticName
+  // Files that an earlier attempt of the finalizing named and recorded.
+  const done = run.phase === 'FINALIZING' ? run.files : 0
+  for (const part of checkpoint.parts.slice(done)) {
+    const location = await delivery.publish(part, { replace })
+    await lease.fileDelivered(claim, part, location, clock())
+  }
+  const [first] = checkpoint.parts as [FinishedPart, ...FinishedPart[]] // an export of nothing has one part, too
+  if (run.plan.fileFormat?.manifest) {
+    await delivery.putFile(manifestName(first.name), manifestOf(run, checkpoint.parts))
+  }
+}
+
+async function* messagesOf(thread: Worker, signal: AbortSignal): AsyncGenerator<FromThread> {
+  signal.throwIfAborted()
+  const queue: FromThread[] = []
+  let wake = () => {}
+  let failure: unknown
+  const fail = (error: unknown) => {
+    failure ??= error
+    wake()
+  }
+  const abort = () => fail(signal.reason)
+  thread.on('message', (message: FromThread) => {
+    queue.push(message)
+    wake()
+  })
+  thread.on('error', fail)
+  thread.on('exit', (code) => fail(new Error(`the export thread ended early with code ${code}`)))
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    for (;;) {
+      if (failure) throw failure
+      const message = queue.shift()
+      if (message?.type === 'end') return
+      if (message) yield message
+      else
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+    }
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}

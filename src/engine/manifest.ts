@@ -1,0 +1,26 @@
+import type { FinishedPart } from '../domain/model.ts'
+import type { Row } from '../storage/tables.ts'
+
+/** The manifest: what was sent, file by file, to check it against. The same run gives the same bytes every time. */
+export function manifestOf(run: Row<'runs'>, parts: readonly FinishedPart[]): Uint8Array {
+  const { plan } = run
+  const manifest = {
+    version: 1,
+    run: run.id,
+    activation: run.activationId,
+    dataflow: plan.dataflow,
+    destination: { id: plan.destination.id, name: plan.destination.name },
+    segment: plan.segment,
+    snapshot: plan.snapshot.id,
+    startedAt: run.startedAt?.toISOString() ?? null,
+    format: plan.fileFormat,
+    columns: plan.fields.map(({ target, source, required }) => ({ name: target, source, required })),
+    rows: parts.reduce((sum, part) => sum + part.rows, 0),
+    bytes: parts.reduce((sum, part) => sum + part.bytes, 0),
+    files: parts.map(({ name, rows, bytes, sha256 }) => ({ name: baseName(name), rows, bytes, sha256 })),
+  }
+  return Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`)
+}
+
+/** The manifest lies beside its files. */
+const baseName = (name: string): string => name.slice(name.lastIndexOf('/') + 1)

@@ -1,0 +1,218 @@
+// Claims runs and sees each to its end. Waiting is cheap and waking is a hint: the poll is the guarantee.
+import { DeliveryError, type Driver } from '../destinations/driver.ts'
+import type { DriverRegistry } from '../destinations/registry.ts'
+import { Unavailable } from '../domain/errors.ts'
+import type { RunFailure } from '../domain/model.ts'
+import type { Clock, Logger } from '../domain/ports.ts'
+import { type Database, StaleWrite } from '../storage/database.ts'
+import { type Claim, HEARTBEAT_MS, runLease } from '../storage/run-lease.ts'
+import type { Row } from '../storage/tables.ts'
+import { exportRun } from './exporter.ts'
+
+const POLL_MS = 500
+const WATCH_MS = 500
+const MAX_ATTEMPTS = 5
+const MAX_BACKOFF_MS = 60_000
+
+export interface RunWorkerOptions {
+  database: Database
+  drivers: DriverRegistry
+  clock: Clock
+  log: Logger
+  /** This process, as `database.life` knows it. */
+  processId: string
+  /** Runs exported at the same time. */
+  concurrency: number
+}
+
+export function runWorker(options: RunWorkerOptions) {
+  const { database, clock, log } = options
+  const lease = runLease(database, options.processId)
+  const stopping = new AbortController()
+  const active = new Set<Promise<void>>()
+  let loop: Promise<void> = Promise.resolve()
+
+  const work = async () => {
+    while (!stopping.signal.aborted) {
+      const run = active.size < options.concurrency ? await claim() : null
+      if (!run) {
+        await database.wake.wait('runs', POLL_MS, stopping.signal)
+        continue
+      }
+      const task: Promise<void> = seeThrough({ ...options, lease, run, stopping: stopping.signal }).finally(
+        () => {
+          active.delete(task)
+          database.wake.notify('runs')
+        },
+      )
+      active.add(task)
+    }
+  }
+  const claim = async () => {
+    try {
+      return await lease.claim(clock())
+    } catch (error) {
+      log.error({ error }, 'the queue could not be read; trying again')
+      return null
+    }
+  }
+
+  return {
+    start() {
+      loop = work()
+    },
+    /** Stops claiming; running exports let go of their runs, to be resumed, and runs that are publishing finish. */
+    async stop(): Promise<void> {
+      stopping.abort(new Draining())
+      await loop
+      await Promise.all(active)
+    },
+    isRunning: () => !stopping.signal.aborted,
+  }
+}
+
+class Draining extends Error {
+  override readonly name = 'Draining'
+}
+class Cancelling extends Error {
+  override readonly name = 'Cancelling'
+}
+class Lost extends Error {
+  override readonly name = 'Lost'
+}
+
+interface Task extends RunWorkerOptions {
+  lease: ReturnType<typeof runLease>
+  run: Row<'runs'>
+  stopping: AbortSignal
+}
+
+/** Never rejects: whatever happens to a run is written down, or left to the lease. */
+async function seeThrough(task: Task): Promise<void> {
+  const { run, lease, clock, log } = task
+  const claim: Claim = { runId: run.id, fence: run.fence }
+  const watch = watchClaim(task, claim)
+  try {
+    if (run.status === 'CANCELLING') throw new Cancelling()
+    await deliver(task, claim, AbortSignal.any([task.stopping, watch.signal]))
+    await lease.end(claim, { status: 'SUCCESS' }, clock())
+    log.info({ runId: run.id }, 'run succeeded')
+  } catch (error) {
+    await settle(task, claim, await meaningOf(error, lease, claim)).catch((failure: unknown) => {
+      log.error(
+        { runId: run.id, error: failure },
+        'the end of an attempt could not be recorded; its lease decides',
+      )
+    })
+  } finally {
+    watch.stop()
+  }
+}
+
+async function deliver(task: Task, claim: Claim, signal: AbortSignal): Promise<void> {
+  const { run, database, lease, clock } = task
+  const delivery = await openDelivery(task, signal)
+  await exportRun({ database, lease, clock, run, claim, delivery, signal })
+}
+
+function openDelivery({ run, drivers, log }: Task, signal: AbortSignal) {
+  const { type, settings } = run.plan.destination
+  const driver: Driver | undefined = drivers.find(type)
+  if (!driver?.deliverFiles) {
+    throw new DeliveryError('BAD_SETTINGS', `This gateway has no driver that sends files to ${type}.`, {
+      retryable: false,
+    })
+  }
+  return driver.deliverFiles({ runId: run.id, fence: run.fence, settings, signal, log })
+}
+
+/** A refused write says only that something changed; the run row says what. */
+async function meaningOf(error: unknown, lease: Task['lease'], claim: Claim): Promise<unknown> {
+  if (!(error instanceof StaleWrite)) return error
+  const standing = await lease.standing(claim)
+  return standing === 'cancelling' ? new Cancelling() : new Lost()
+}
+
+async function settle(task: Task, claim: Claim, error: unknown): Promise<void> {
+  const { run, lease, clock, log } = task
+  if (error instanceof Lost) {
+    log.warn({ runId: run.id }, 'another worker has taken the run over')
+    return
+  }
+  const at = clock()
+  if (error instanceof Cancelling) {
+    await discardParts(task)
+    await lease.end(claim, { status: 'CANCELLED' }, at)
+    log.info({ runId: run.id }, 'run cancelled')
+    return
+  }
+  if (error instanceof Draining) {
+    await lease.handBack(claim, { message: 'the gateway is shutting down', notBefore: at, at })
+    return
+  }
+  const failure = failureOf(error)
+  const isLast = !failure.retryable || run.attempt >= MAX_ATTEMPTS
+  log[isLast ? 'error' : 'warn'](
+    { runId: run.id, attempt: run.attempt, error },
+    'an attempt to export the run failed',
+  )
+  if (isLast) {
+    await discardParts(task)
+    await lease.end(claim, { status: 'FAILED', error: failure }, at)
+    return
+  }
+  const isTaken = error instanceof DeliveryError && error.code === 'NAME_TAKEN'
+  const notBefore = new Date(at.getTime() + (isTaken ? 0 : backoffMs(run.attempt)))
+  await lease.handBack(claim, { message: failure.message, notBefore, restart: isTaken, at })
+}
+
+/** A run that ended without its files leaves nothing behind; a folder that cannot be reached keeps what it has. */
+async function discardParts(task: Task): Promise<void> {
+  const { run, log } = task
+  try {
+    const delivery = await openDelivery(task, new AbortController().signal)
+    await delivery.discard(run.checkpoint?.baseName ?? run.plan.fileName ?? run.id, [])
+  } catch (error) {
+    log.warn({ runId: run.id, error }, 'temporary files of the run could not be removed')
+  }
+}
+
+function failureOf(error: unknown): RunFailure {
+  if (error instanceof DeliveryError) {
+    const { code, message, retryable } = error
+    return { code, message, retryable }
+  }
+  if (error instanceof Unavailable) return { code: error.code, message: error.message, retryable: true }
+  return {
+    code: 'INTERNAL',
+    message:
+      'The export stopped for an unexpected reason; the log of the gateway has it under the id of the run.',
+    retryable: true,
+  }
+}
+
+/** Doubles from one second on, with jitter, so that many runs of one dead destination do not come back together. */
+function backoffMs(attempt: number): number {
+  return Math.min(MAX_BACKOFF_MS, 1000 * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2)
+}
+
+/** Renews the lease while the run is worked on, and notices soon when it is cancelled or lost. */
+function watchClaim({ lease, clock, log }: Task, claim: Claim) {
+  const controller = new AbortController()
+  let renewedAt = clock().getTime()
+  const look = async () => {
+    const standing = await lease.standing(claim)
+    if (standing === 'cancelling') controller.abort(new Cancelling())
+    else if (standing === 'lost') controller.abort(new Lost())
+    else if (clock().getTime() - renewedAt >= HEARTBEAT_MS) {
+      await lease.renew(claim, clock())
+      renewedAt = clock().getTime()
+    }
+  }
+  const timer = setInterval(() => {
+    look().catch((error: unknown) =>
+      log.warn({ runId: claim.runId, error }, 'the lease could not be looked after'),
+    )
+  }, WATCH_MS)
+  return { signal: controller.signal, stop: () => clearInterval(timer) }
+}
