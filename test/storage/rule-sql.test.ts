@@ -1,0 +1,128 @@
+import { and, asc, eq, gt, sql } from 'drizzle-orm'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Rule } from '../../src/domain/model.ts'
+import { checkRule } from '../../src/domain/rule-check.ts'
+import { parseInstant } from '../../src/domain/rule-instant.ts'
+import { matchRule } from '../../src/domain/rule-match.ts'
+import { ruleCondition } from '../../src/storage/rule-sql.ts'
+import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { anyDate, dates, profile, rule, SEGMENT_IDS } from '../support/rules.ts'
+
+const RUNS = Number(process.env.PROPERTY_RUNS ?? 300)
+const now = new Date('2023-01-02T12:00:00.500Z')
+const versions: Record<string, number> = { seg_a: 1, seg_b: 2 }
+let test: TestDatabase
+let lastId = 0
+let lastKey = 0
+beforeAll(async () => {
+  test = await testDatabase()
+})
+afterAll(() => test.dispose())
+
+/** Stores the profiles, every third a member of seg_a, and says which of them SQL selects for each rule. */
+async function selected(profiles: Record<string, unknown>[], rules: Rule[]) {
+  const { database } = test
+  const { db, tables } = database
+  const rows = profiles.map((attributes) => ({ namespaceId: 1, key: String(lastKey++), attributes }))
+  await database.batch([db.insert(tables.profiles).values(rows)])
+  const stored = await db
+    .select({ id: tables.profiles.id })
+    .from(tables.profiles)
+    .where(and(eq(tables.profiles.namespaceId, 1), gt(tables.profiles.id, lastId)))
+    .orderBy(asc(tables.profiles.id))
+  const ids = stored.map(({ id }) => id)
+  const firstNew = lastId
+  lastId = ids.at(-1) ?? lastId
+  const members = ids.filter((_, index) => index % 3 === 0).map((profileId) => ({ version: 1, profileId }))
+  await database.batch([db.insert(tables.members).values(members)])
+  const answers = []
+  for (const one of rules) {
+    const condition = ruleCondition(one, { database, now, versionOf: (id) => versions[id] ?? null })
+    const hits = await db
+      .select({ id: tables.profiles.id })
+      .from(tables.profiles)
+      .where(and(eq(tables.profiles.namespaceId, 1), gt(tables.profiles.id, firstNew), condition))
+    const hit = new Set(hits.map(({ id }) => id))
+    answers.push(ids.map((id) => hit.has(id)))
+  }
+  return answers
+}
+
+describe('a rule in SQL', () => {
+  it('selects the profiles that the rule matches in memory', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(profile, { minLength: 1, maxLength: 12 }),
+        fc.array(rule, { minLength: 1, maxLength: 8 }),
+        async (profiles, rules) => {
+          const bySql = await selected(profiles, rules)
+          const inMemory = rules.map((one) =>
+            profiles.map((attributes, index) =>
+              matchRule(one, attributes, {
+                now,
+                isMember: (id) => id === SEGMENT_IDS[0] && index % 3 === 0,
+              }),
+            ),
+          )
+          expect(bySql).toEqual(inMemory)
+        },
+      ),
+      { numRuns: RUNS },
+    )
+  })
+
+  it('reads a text as the same instant as in memory, or as none', async () => {
+    const { db, tables, json } = test.database
+    const texts = [...dates, ...fc.sample(anyDate, 200)]
+    const rows = texts.map((d, index) => ({ namespaceId: 2, key: String(index), attributes: { d } }))
+    await test.database.batch([db.insert(tables.profiles).values(rows)])
+    const read = await db
+      .select({ instant: sql<number | null>`${json.instant('d')}` })
+      .from(tables.profiles)
+      .where(eq(tables.profiles.namespaceId, 2))
+      .orderBy(asc(tables.profiles.id))
+    expect(texts.map((d, index) => [d, read[index]?.instant])).toEqual(texts.map((d) => [d, parseInstant(d)]))
+  })
+
+  it('keeps every double exact on its way through the stored JSON', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.double({ noNaN: true, noDefaultInfinity: true }), { minLength: 1, maxLength: 100 }),
+        async (numbers) => {
+          const rules = numbers.map(
+            (value): Rule => ({ attribute: { path: 'n', operator: 'EQUALS', value } }),
+          )
+          const answers = await selected(
+            numbers.map((n) => ({ n })),
+            rules,
+          )
+          expect(answers.map((row, index) => row[index])).toEqual(numbers.map(() => true))
+        },
+      ),
+      { numRuns: 20 },
+    )
+  })
+
+  it('binds the largest rule that is allowed in one statement', async () => {
+    const value = Array.from({ length: 1000 }, (_, index) => (index % 2 ? `v${index}` : index))
+    const leaves = Array.from({ length: 250 }, (): Rule[] => [
+      { not: { attribute: { path: 'a.b', operator: 'IN', value } } },
+      { attribute: { path: 'a.b', operator: 'GREATER_OR_EQUAL', value: '2023-01-01' } },
+    ]).flat()
+    let deep: Rule = { all: leaves }
+    for (let depth = 3; depth < 10; depth++) deep = { not: deep }
+    expect(checkRule(deep, []).errors).toBeUndefined()
+    expect(await selected([{ a: { b: '2024-01-01' } }, { a: { b: 2 } }], [deep])).toEqual([[false, true]])
+  })
+
+  it('takes hostile text as data', async () => {
+    const hostile = `x') or 1=1 --`
+    const byValue: Rule = { attribute: { path: 'a', operator: 'EQUALS', value: hostile } }
+    const byPath: Rule = { attribute: { path: `a" || "') or 1=1 --`, operator: 'EXISTS' } }
+    expect(await selected([{ a: hostile }, { a: 'x' }], [byValue, byPath])).toEqual([
+      [true, false],
+      [false, false],
+    ])
+  })
+})
