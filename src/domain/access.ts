@@ -33,7 +33,12 @@ export type Action = keyof typeof ACTIONS
 
 /** @throws AccessError FORBIDDEN, naming the roles that may. */
 export function authorize(session: Session, action: Action): void {
+  if (isAllowed(session, action)) return
+  throw new AccessError('FORBIDDEN', `This needs one of the roles ${ACTIONS[action].join(', ')}.`)
+}
+
+/** For answers that hold less where less is allowed. */
+export function isAllowed(session: Session, action: Action): boolean {
   const allowed: readonly Role[] = ACTIONS[action]
-  if (session.roles.some((role) => allowed.includes(role))) return
-  throw new AccessError('FORBIDDEN', `This needs one of the roles ${allowed.join(', ')}.`)
+  return session.roles.some((role) => allowed.includes(role))
 }

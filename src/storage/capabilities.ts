@@ -9,6 +9,17 @@ export interface ProfilePatch {
   patch: string
 }
 
+/** One leaf of the attributes: a value or a list, never an object. */
+export interface AttributeStatistic {
+  /** Dotted. */
+  path: string
+  /** Bits of domain/value-type.ts. */
+  kinds: number
+  profileCount: number
+  /** At most 5, distinct, from the oldest profiles that have one. */
+  examples: unknown[]
+}
+
 /** Where an export thread opens its own read connection. */
 export interface ExportSource {
   url: string

@@ -2,7 +2,7 @@
 // sqlite.ts implements it; no file outside storage/sqlite*.ts knows which database it is on.
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { Wake } from '../domain/ports.ts'
-import type { ExportSource, ProfilePatch, RawRow } from './capabilities.ts'
+import type { AttributeStatistic, ExportSource, ProfilePatch, RawRow } from './capabilities.ts'
 import type { JsonDialect } from './json-dialect.ts'
 import type { Tables } from './tables.ts'
 
@@ -54,11 +54,14 @@ export interface Database {
   violatedTable(error: unknown): string | null
   /** A read that may take long, off the event loop. Rows are arrays in the order of the selected columns. */
   aside(query: Query, signal?: AbortSignal): Promise<RawRow[]>
-  /** Merges (RFC 7396) patches into profiles by key, in one atomic step. At most 2,000 a call. */
+  /** Merges (RFC 7396) patches into profiles by key, in one atomic step with the other writes. At most 2,000 a call. */
   upsertProfiles(
     namespaceId: number,
     patches: readonly ProfilePatch[],
+    writes?: readonly Query[],
   ): Promise<{ inserted: number; updated: number }>
+  /** Which attributes a sandbox's profiles have; reads every profile, off the event loop. */
+  attributeStatistics(sandboxId: string, signal?: AbortSignal): Promise<AttributeStatistic[]>
   /** Opens what an export thread reads from; structured-cloneable. */
   exportSource(): ExportSource
 

@@ -9,6 +9,7 @@ import type { ProfilePatch } from './capabilities.ts'
 import { type Database, type ExpectingQuery, type Query, StaleWrite } from './database.ts'
 import { tables } from './schema.sqlite.ts'
 import { sqliteAside } from './sqlite-aside.ts'
+import { sqliteAttributeStatistics } from './sqlite-attributes.ts'
 import { sqliteJson } from './sqlite-json.ts'
 import { processLocks } from './sqlite-life.ts'
 import { inProcessWake } from './wake.ts'
@@ -58,7 +59,14 @@ export function openSqlite(file: string): Database {
       return match?.[1] ?? null
     },
     aside: (query, signal) => aside.read(query.toSQL(), signal),
-    upsertProfiles: async (namespaceId, patches) => atomically(() => upsert(namespaceId, patches)),
+    upsertProfiles: async (namespaceId, patches, writes = []) =>
+      atomically(() => {
+        const counts = upsert(namespaceId, patches)
+        writes.forEach(write)
+        return counts
+      }),
+    attributeStatistics: (sandboxId, signal) =>
+      sqliteAttributeStatistics({ sandboxId, signal, read: (query) => aside.read(query, signal) }),
     exportSource: () => ({ url: `file:${file}` }),
     life: locks,
     migrate: async () => migrateSqlite(db, connection),

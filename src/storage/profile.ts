@@ -1,0 +1,184 @@
+// Profiles, their identity namespaces, and what is known of their attributes.
+import { and, eq, inArray, isNotNull, notExists, or, type SQL, sql } from 'drizzle-orm'
+import type { AttributeType } from '../domain/value-type.ts'
+import type { Database, ExpectingQuery, Query } from './database.ts'
+import type { Row } from './tables.ts'
+
+export interface ProfileAttribute {
+  /** Dotted. */
+  path: string
+  type: AttributeType
+  /** Profiles with a value there. */
+  profileCount: number
+  examples: unknown[]
+}
+
+export function profileStore(database: Database) {
+  const { db, tables } = database
+  const { sandboxes, namespaces, profiles, attributeStats, attributeHints } = tables
+  const { members, snapshots, runs, runFiles, rejections } = tables
+
+  const changed = (sandboxId: string): Query =>
+    db
+      .update(sandboxes)
+      .set({ profilesVersion: sql`${sandboxes.profilesVersion} + 1` })
+      .where(eq(sandboxes.id, sandboxId))
+
+  /** The snapshot that the run pinned has the profile. */
+  const hasMember = (profileId: number): SQL =>
+    inArray(
+      runs.snapshotId,
+      db
+        .select({ id: snapshots.id })
+        .from(snapshots)
+        .innerJoin(members, eq(members.version, snapshots.version))
+        .where(eq(members.profileId, profileId)),
+    )
+
+  return {
+    /** Goes into every write of profiles: what was computed before is out of date. */
+    changed,
+
+    /** Id of the identity namespace of this name; made on first use. */
+    async ensureNamespace(sandboxId: string, name: string): Promise<number> {
+      const where = and(eq(namespaces.sandboxId, sandboxId), eq(namespaces.name, name))
+      const find = async () => (await db.select({ id: namespaces.id }).from(namespaces).where(where))[0]?.id
+      const known = await find()
+      if (known !== undefined) return known
+      await database.batch([db.insert(namespaces).values({ sandboxId, name }).onConflictDoNothing()])
+      const made = await find()
+      if (made === undefined) throw new Error('A namespace that was just made is not there.')
+      return made
+    },
+
+    async findId(sandboxId: string, namespace: string, key: string): Promise<number | null> {
+      const [row] = await db
+        .select({ id: profiles.id })
+        .from(profiles)
+        .innerJoin(namespaces, eq(namespaces.id, profiles.namespaceId))
+        .where(
+          and(eq(namespaces.sandboxId, sandboxId), eq(namespaces.name, namespace), eq(profiles.key, key)),
+        )
+      return row?.id ?? null
+    },
+
+    /** Remembers which columns of a file disagreed on a type, and forgets it of those that now agree. */
+    hints(sandboxId: string, columns: { path: string; type: AttributeType | null }[]): Query[] {
+      const writes: Query[] = []
+      for (const { path, type } of columns) {
+        const where = and(eq(attributeHints.sandboxId, sandboxId), eq(attributeHints.path, path))
+        if (type === 'MIXED') {
+          writes.push(
+            db.insert(attributeHints).values({ sandboxId, path, mixed: true }).onConflictDoNothing(),
+          )
+        } else if (type !== null) writes.push(db.delete(attributeHints).where(where))
+      }
+      return writes
+    },
+
+    async mixedPaths(sandboxId: string): Promise<Set<string>> {
+      const rows = await db.select().from(attributeHints).where(eq(attributeHints.sandboxId, sandboxId))
+      return new Set(rows.filter((row) => row.mixed).map((row) => row.path))
+    },
+
+    async version(sandboxId: string): Promise<number> {
+      const [row] = await db
+        .select({ version: sandboxes.profilesVersion })
+        .from(sandboxes)
+        .where(eq(sandboxes.id, sandboxId))
+      return row?.version ?? 0
+    },
+
+    /** The attributes as computed at this version of the profiles; null when never, or at another version. */
+    async knownAttributes(sandboxId: string, version: number): Promise<ProfileAttribute[] | null> {
+      const [row] = await db
+        .select()
+        .from(attributeStats)
+        .where(and(eq(attributeStats.sandboxId, sandboxId), eq(attributeStats.profilesVersion, version)))
+      return row ? (row.stats as ProfileAttribute[]) : null // written by keepAttributes only
+    },
+
+    keepAttributes(row: Row<'attributeStats'>): Query {
+      return db
+        .insert(attributeStats)
+        .values(row)
+        .onConflictDoUpdate({
+          target: attributeStats.sandboxId,
+          set: { profilesVersion: row.profilesVersion, stats: row.stats, computedAt: row.computedAt },
+        })
+    },
+
+    /** Runs that deliver the profile, or have: their snapshot has it and they did not reject it. */
+    async runIdsWith(sandboxId: string, profileId: number): Promise<string[]> {
+      const rejected = db
+        .select({ runId: rejections.runId })
+        .from(rejections)
+        .where(and(eq(rejections.runId, runs.id), eq(rejections.profileId, profileId)))
+      const rows = await db
+        .select({ id: runs.id })
+        .from(runs)
+        .where(
+          and(
+            eq(runs.sandboxId, sandboxId),
+            isNotNull(runs.snapshotId),
+            inArray(runs.status, ['SUCCESS', 'PROCESSING', 'CANCELLING']),
+            hasMember(profileId),
+            notExists(rejected),
+          ),
+        )
+      return rows.map((row) => row.id)
+    },
+
+    /** The files of those of the runs that are past the point of no return. */
+    async deliveredFiles(runIds: string[]): Promise<Row<'runFiles'>[]> {
+      const files: Row<'runFiles'>[] = []
+      for (let from = 0; from < runIds.length; from += 1000) {
+        const rows = await db
+          .select({ file: runFiles })
+          .from(runFiles)
+          .innerJoin(runs, eq(runs.id, runFiles.runId))
+          .where(
+            and(
+              inArray(runFiles.runId, runIds.slice(from, from + 1000)),
+              or(eq(runs.status, 'SUCCESS'), eq(runs.phase, 'FINALIZING')),
+            ),
+          )
+          .orderBy(runFiles.runId, runFiles.part)
+        files.push(...rows.map((row) => row.file))
+      }
+      return files
+    },
+
+    /**
+     * Erases a profile and its traces. Runs that are reading or delivering it lose their lease and their
+     * checkpoint, and so begin their file again without it.
+     */
+    erase(sandboxId: string, profileId: number): (Query | ExpectingQuery)[] {
+      // Version by version, because the primary key begins with it: the table may have a hundred million rows.
+      const versions = sql`(with recursive v(version) as (
+        select min(version) from members
+        union all
+        select (select min(m.version) from members m where m.version > v.version) from v where v.version is not null
+      ) select version from v where version is not null)`
+      return [
+        db
+          .update(runs)
+          .set({ checkpoint: null, fence: sql`${runs.fence} + 1`, leaseUntil: new Date(0) })
+          .where(
+            and(
+              eq(runs.sandboxId, sandboxId),
+              inArray(runs.status, ['PROCESSING', 'CANCELLING']),
+              inArray(runs.phase, ['WAITING', 'READING', 'DELIVERING']),
+              hasMember(profileId),
+            ),
+          ),
+        db
+          .delete(members)
+          .where(and(eq(members.profileId, profileId), sql`${members.version} in ${versions}`)),
+        db.delete(rejections).where(eq(rejections.profileId, profileId)),
+        { query: db.delete(profiles).where(eq(profiles.id, profileId)), expect: 1 },
+        changed(sandboxId),
+      ]
+    },
+  }
+}
