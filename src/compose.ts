@@ -1,0 +1,90 @@
+// The composition root: builds every part, and stops them in a written order.
+import { randomUUID } from 'node:crypto'
+import fs from 'node:fs'
+import type { Config } from './config.ts'
+import { driverRegistry } from './destinations/registry.ts'
+import type { Clock, Logger } from './domain/ports.ts'
+import { runFeed } from './engine/feed.ts'
+import { segmentationWorker } from './engine/segmentation.ts'
+import { runWorker } from './engine/worker.ts'
+import type { ApiParts } from './graphql/context.ts'
+import { httpServer } from './http/server.ts'
+import { activationService } from './services/activation.ts'
+import { dataflowService } from './services/dataflow.ts'
+import { destinationService } from './services/destination.ts'
+import { profileService } from './services/profile.ts'
+import { runService } from './services/run.ts'
+import { sandboxService } from './services/sandbox.ts'
+import { segmentService } from './services/segment.ts'
+import { tokenService } from './services/token.ts'
+import { newId } from './storage/ids.ts'
+import { openDatabase } from './storage/open.ts'
+
+const API_DRAIN_MS = 5_000
+
+export interface Gateway extends ApiParts {
+  /** Migrates, then starts what is asked for. `adminToken` is set on the very first start. */
+  start(parts: { api: boolean; engine: boolean }): Promise<{ url: string; adminToken: string | null }>
+  /** Drains: no new work, open requests end, running exports let go of their runs to be resumed. */
+  stop(): Promise<void>
+}
+
+/** @throws Error with a sentence for the operator when the database or a folder cannot be used */
+export async function compose(
+  config: Config,
+  { log, clock = () => new Date() }: { log: Logger; clock?: Clock },
+): Promise<Gateway> {
+  const database = openDatabase(config.databaseUrl)
+  const drivers = driverRegistry({ exportRoot: config.exportRoot })
+  const processId = `proc_${randomUUID()}`
+  const parts = { database, drivers, clock, log, processId }
+  const ctx = {
+    database,
+    clock,
+    newId,
+    log,
+    guardrails: config.guardrails,
+    drivers,
+    organizationName: config.organizationId,
+  }
+  const services = {
+    segment: segmentService(ctx),
+    destination: destinationService(ctx),
+    dataflow: dataflowService(ctx),
+    activation: activationService(ctx),
+    run: runService(ctx),
+    profile: profileService(ctx),
+    token: tokenService(ctx),
+    sandbox: sandboxService(ctx),
+  }
+  const feed = runFeed({ database })
+  const api: ApiParts = { database, services, feed, drivers, guardrails: config.guardrails, clock, log }
+  const exports = runWorker({ ...parts, concurrency: config.workers })
+  const segmentation = segmentationWorker({ ...parts, newId })
+  let isEngineRunning = false
+  const server = httpServer({ parts: api, config, isEngineRunning: () => isEngineRunning })
+
+  return {
+    ...api,
+    async start(wanted) {
+      await database.migrate()
+      await services.sandbox.ensure('prod', 'Production')
+      const adminToken = await services.token.ensureAdmin(config.adminToken ?? undefined)
+      if (wanted.engine) {
+        fs.mkdirSync(config.exportRoot, { recursive: true, mode: 0o750 })
+        database.life.register(processId)
+        exports.start()
+        segmentation.start()
+        isEngineRunning = true
+      }
+      const { url } = wanted.api ? await server.start() : { url: '' }
+      return { url, adminToken }
+    },
+    async stop() {
+      isEngineRunning = false
+      // The engine lets go while the API still answers what came in, and watchers see it.
+      await Promise.all([server.stop(API_DRAIN_MS), exports.stop(), segmentation.stop()])
+      await database.close()
+    },
+  }
+}

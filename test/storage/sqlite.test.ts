@@ -1,0 +1,51 @@
+import fs from 'node:fs'
+import path from 'node:path'
+import BetterSqlite from 'better-sqlite3'
+import { describe, expect, it } from 'vitest'
+import { openSqlite } from '../../src/storage/sqlite.ts'
+import { testDatabase } from '../support/database.ts'
+
+describe('opening', () => {
+  it('a file that is no database says so, and leaves it as it is', async () => {
+    const test = await testDatabase()
+    const file = path.join(test.dir, 'notes.txt')
+    fs.writeFileSync(file, 'not a database, but notes that somebody still needs '.repeat(50))
+    expect(() => openSqlite(file)).toThrow(/is not a SQLite database/)
+    expect(fs.readFileSync(file, 'utf8')).toMatch(/^not a database/)
+    await test.dispose()
+  })
+})
+
+describe('backup', () => {
+  it('is a whole copy, taken while writes go on', async () => {
+    const test = await testDatabase()
+    const target = path.join(test.dir, 'copy.db')
+    const patches = Array.from({ length: 1000 }, (_, i) => ({ key: `k${i}`, patch: '{"a":1}' }))
+    await test.database.upsertProfiles(1, patches)
+    const [, again] = await Promise.all([
+      test.database.backup(target),
+      test.database.upsertProfiles(2, patches),
+    ])
+    expect(again.inserted).toBe(1000)
+    const copy = new BetterSqlite(target, { readonly: true })
+    expect(copy.pragma('integrity_check', { simple: true })).toBe('ok')
+    expect(copy.prepare('select count(*) from profiles where namespace_id = 1').pluck().get()).toBe(1000)
+    copy.close()
+    await expect(test.database.backup(target)).rejects.toThrow('exists')
+    await test.dispose()
+  })
+})
+
+describe('a process', () => {
+  it('is alive as long as it holds its lock', async () => {
+    const test = await testDatabase()
+    const other = openSqlite(path.join(test.dir, 'gateway.db'))
+    expect(other.life.isAlive('proc_1')).toBe(false)
+    test.database.life.register('proc_1')
+    expect(other.life.isAlive('proc_1')).toBe(true)
+    test.database.life.release('proc_1')
+    expect(other.life.isAlive('proc_1')).toBe(false)
+    await other.close()
+    await test.dispose()
+  })
+})
