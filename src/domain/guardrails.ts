@@ -3,26 +3,17 @@
 import {
   type ActivationError,
   type ActivationFacts,
-  type ActivationLimits,
-  type ActivationRequest,
   type DataflowFacts,
   type MappingFacts,
   type Order,
-  type PlainCode,
   pairKey,
 } from './activation.ts'
+import { plain, requestViolations } from './activation-input.ts'
 import { notFound } from './errors.ts'
 import { isInsideSchedule } from './schedule.ts'
 
-const MAX_DATAFLOWS = 250
-/** Beyond these, facts are not even loaded: the answer is no whatever they are. */
-const MAX_IDS = 10_000
-const MAX_SEGMENTS_LOADED = 1_000
-
-type RequestGuardrail = (request: ActivationRequest, limits: ActivationLimits) => ActivationError[]
 type Guardrail = (facts: ActivationFacts) => ActivationError[]
 
-const ON_REQUEST: RequestGuardrail[] = [noEmptyList, fewDataflows, fewSegments, oneDataflowPerSegment]
 const ON_FACTS: Guardrail[] = [
   dataflowExists,
   segmentExists,
@@ -64,60 +55,6 @@ export function violations(facts: ActivationFacts): ActivationError[] {
 /** Every reason why an earlier run may not be repeated now. */
 export function retryViolations(facts: ActivationFacts): ActivationError[] {
   return ON_RETRY.flatMap((guardrail) => guardrail(facts))
-}
-
-/** The violations that show in the input alone. */
-export function requestViolations(request: ActivationRequest, limits: ActivationLimits): ActivationError[] {
-  return ON_REQUEST.flatMap((guardrail) => guardrail(request, limits))
-}
-
-/** Whether an input is so large, or so empty, that its facts are not worth loading. */
-export function isBeyondReason(request: ActivationRequest): boolean {
-  const tooLarge = request.entryCount > MAX_DATAFLOWS || request.idCount > MAX_IDS
-  return tooLarge || request.orders.length === 0 || segmentCount(request) > MAX_SEGMENTS_LOADED
-}
-
-// ------------------------------------------------------------ the input
-
-function noEmptyList({ entryCount, emptyLists }: ActivationRequest): ActivationError[] {
-  if (entryCount === 0) {
-    return [plain('INVALID_INPUT', ['input', 'activations'], 'Name at least one dataflow with its segments.')]
-  }
-  return emptyLists.map((path) =>
-    plain('INVALID_INPUT', path, 'Name at least one segment for this dataflow.'),
-  )
-}
-
-function fewDataflows({ entryCount }: ActivationRequest): ActivationError[] {
-  if (entryCount <= MAX_DATAFLOWS) return []
-  const message = `Name at most ${MAX_DATAFLOWS} dataflows in one call; this one names ${entryCount}.`
-  return [plain('INVALID_INPUT', ['input', 'activations'], message)]
-}
-
-function fewSegments(request: ActivationRequest, limits: ActivationLimits): ActivationError[] {
-  const path = ['input', 'activations']
-  const limit = limits.maxSegmentsPerActivation
-  const requested = segmentCount(request)
-  if (requested > limit) {
-    const message = `At most ${limit} segments go into one activation; this one names ${requested}. Split it into several calls.`
-    return [{ code: 'TOO_MANY_SEGMENTS', message, path, limit, requested }]
-  }
-  if (request.idCount <= MAX_IDS) return []
-  return [
-    plain('INVALID_INPUT', path, 'Name each segment once; this input repeats itself thousands of times.'),
-  ]
-}
-
-function oneDataflowPerSegment({ orders }: ActivationRequest): ActivationError[] {
-  const seen = new Set<string>()
-  return orders.flatMap(({ segmentId, path }) => {
-    if (!seen.has(segmentId)) {
-      seen.add(segmentId)
-      return []
-    }
-    const message = `Segment ${segmentId} is named for two dataflows. There is one ad-hoc run at a time per segment: send it in a second call.`
-    return [plain('INVALID_INPUT', path, message)]
-  })
 }
 
 // ------------------------------------------------------------ dataflow, destination, account
@@ -250,9 +187,6 @@ function noScheduledRunInProgress(facts: ActivationFacts): ActivationError[] {
 // ------------------------------------------------------------ helpers
 
 const quoted = (name: string): string => JSON.stringify(name)
-const plain = (code: PlainCode, path: string[], message: string): ActivationError => ({ code, message, path })
-const segmentCount = ({ orders }: ActivationRequest): number =>
-  new Set(orders.map(({ segmentId }) => segmentId)).size
 
 const notInDataflow = ({ path, segmentId, dataflowId }: Order, segmentName: string) => ({
   message: `Segment ${segmentName} is not part of this dataflow or out of schedule range!`,

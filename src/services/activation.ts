@@ -7,13 +7,15 @@ import {
   canonicalRequest,
   readRequest,
 } from '../domain/activation.ts'
-import { isBeyondReason, requestViolations, violations } from '../domain/guardrails.ts'
+import { isBeyondReason, requestViolations } from '../domain/activation-input.ts'
+import { violations } from '../domain/guardrails.ts'
 import { checkName, normalizeName } from '../domain/text.ts'
 import { activationStore } from '../storage/activation.ts'
 import { runStore } from '../storage/run.ts'
 import type { Row } from '../storage/tables.ts'
 import { type LoadedFacts, loadFacts } from './activation-facts.ts'
 import { type ActivationContext, plannedRuns } from './activation-runs.ts'
+import { againWhenStale } from './stale.ts'
 
 export type { ActivateInput, ActivationError } from '../domain/activation.ts'
 export type { ActivationContext } from './activation-runs.ts'
@@ -32,8 +34,6 @@ export interface ActivationForecast {
 }
 const KEY_PATH = ['input', 'idempotencyKey']
 const KEY_KEPT_MS = 24 * 60 * 60 * 1000
-/** How often a call that lost a race looks at the new facts before it gives the error up. */
-const MAX_ATTEMPTS = 5
 
 export type ActivationService = ReturnType<typeof activationService>
 
@@ -89,24 +89,19 @@ export function activationService(ctx: ActivationContext) {
     ): Promise<Activated | { errors: ActivationError[] }> {
       authorize(session, 'runs:activate')
       const { request, keyErrors, ask } = read(input)
-      if (isBeyondReason(request)) {
+      if (isBeyondReason(request, ctx.guardrails)) {
         return { errors: [...keyErrors, ...requestViolations(request, ctx.guardrails)] }
       }
-      for (let attempt = 1; ; attempt += 1) {
+      // A call that was faster, for a segment or for the key, shows in the facts when they are read again.
+      return againWhenStale(database, async () => {
         const earlier = await lookUp(session, ask)
         if ('errors' in earlier) return earlier
         if ('activation' in earlier) return answer(earlier.activation)
         const facts = await loadFacts(ctx, session, request)
         const errors = [...keyErrors, ...violations(facts)]
         if (errors.length > 0) return { errors }
-        try {
-          return await write(session, { facts, ask, expired: earlier.expired })
-        } catch (error) {
-          // Another call was faster, for a segment or for the key: the facts now say which, so they are read again.
-          const table = database.violatedTable(error)
-          if ((table !== 'runs' && table !== 'activations') || attempt === MAX_ATTEMPTS) throw error
-        }
-      }
+        return write(session, { facts, ask, expired: earlier.expired })
+      })
     },
 
     /**
@@ -119,7 +114,7 @@ export function activationService(ctx: ActivationContext) {
     ): Promise<{ errors: ActivationError[]; forecasts: ActivationForecast[] }> {
       authorize(session, 'runs:activate')
       const { request, keyErrors, ask } = read(input)
-      if (isBeyondReason(request)) {
+      if (isBeyondReason(request, ctx.guardrails)) {
         return { errors: [...keyErrors, ...requestViolations(request, ctx.guardrails)], forecasts: [] }
       }
       const [earlier, facts] = await Promise.all([lookUp(session, ask), loadFacts(ctx, session, request)])

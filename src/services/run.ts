@@ -4,15 +4,12 @@ import { notFound, Refusal, type UserError } from '../domain/errors.ts'
 import { retryViolations } from '../domain/guardrails.ts'
 import { planRetry } from '../domain/run-plan.ts'
 import { activationFactsStore } from '../storage/activation-facts.ts'
-import { StaleWrite } from '../storage/database.ts'
 import { runStore } from '../storage/run.ts'
 import { TERMINAL_STATUSES } from '../storage/run-event.ts'
 import type { Row } from '../storage/tables.ts'
 import { type LoadedFacts, loadFacts } from './activation-facts.ts'
 import { type ActivationContext, DEFAULT_ORGANIZATION } from './activation-runs.ts'
-
-/** More than the states that a run can pass through while somebody acts on it. */
-const MAX_ATTEMPTS = 5
+import { againWhenStale } from './stale.ts'
 
 export type RunService = ReturnType<typeof runService>
 
@@ -36,22 +33,17 @@ export function runService(ctx: ActivationContext) {
      */
     async cancel(session: Session, id: string): Promise<Row<'runs'>> {
       authorize(session, 'runs:control')
-      for (let attempt = 1; ; attempt += 1) {
+      // A worker that moved the run on in between shows when it is read again.
+      return againWhenStale(database, async () => {
         const run = await find(session, id)
         if (run.status === 'CANCELLING') return run
         refuseCancelling(run)
         const { cancelQueued, requestCancel } = store
-        try {
-          await database.batch((run.status === 'QUEUED' ? cancelQueued : requestCancel)(id, clock()))
-        } catch (error) {
-          // The worker moved the run on in between: what it is now decides.
-          if (error instanceof StaleWrite && attempt < MAX_ATTEMPTS) continue
-          throw error
-        }
+        await database.batch((run.status === 'QUEUED' ? cancelQueued : requestCancel)(id, clock()))
         database.wake.notify(`run:${id}`)
         database.wake.notify('runs')
         return find(session, id)
-      }
+      })
     },
 
     /**
@@ -60,7 +52,8 @@ export function runService(ctx: ActivationContext) {
      */
     async retry(session: Session, id: string): Promise<Row<'runs'>> {
       authorize(session, 'runs:control')
-      for (let attempt = 1; ; attempt += 1) {
+      // Another run of the segment that was faster shows in the facts when they are read again.
+      return againWhenStale(database, async () => {
         const earlier = await find(session, id)
         refuseRetrying(earlier)
         const { dataflowId, segmentId } = earlier
@@ -70,16 +63,10 @@ export function runService(ctx: ActivationContext) {
         if (errors.length > 0) throw new Refusal(errors)
         await requireSnapshot(ctx, earlier)
         const run = repeat(ctx, { earlier, facts, session })
-        try {
-          await database.batch(store.insertQueued(run))
-        } catch (error) {
-          // Another run of the segment was faster: the facts now name it, unless it has ended already.
-          if (database.violatedTable(error) === 'runs' && attempt < MAX_ATTEMPTS) continue
-          throw error
-        }
+        await database.batch(store.insertQueued(run))
         database.wake.notify('runs')
         return find(session, run.id)
-      }
+      })
     },
   }
 }

@@ -8,7 +8,7 @@ import type { Row } from './tables.ts'
 export type ActivationRows = Awaited<ReturnType<ReturnType<typeof activationFactsStore>['load']>>
 export interface DataflowRow extends Row<'dataflows'> {
   destination: Row<'destinations'> & {
-    account: Pick<Row<'destinationAccounts'>, 'name' | 'status' | 'consentAt'> | null
+    account: Pick<Row<'destinationAccounts'>, 'name' | 'status' | 'consentAt' | 'sharedWith'> | null
   }
 }
 export interface SegmentRow extends Row<'segments'> {
@@ -68,7 +68,12 @@ async function loadDataflows(
     .select({
       dataflow: dataflows,
       destination: destinations,
-      account: { name: accounts.name, status: accounts.status, consentAt: accounts.consentAt },
+      account: {
+        name: accounts.name,
+        status: accounts.status,
+        consentAt: accounts.consentAt,
+        sharedWith: accounts.sharedWith,
+      },
     })
     .from(dataflows)
     .innerJoin(destinations, eq(destinations.id, dataflows.destinationId))

@@ -8,7 +8,7 @@ import {
   readRequest,
   type SegmentFacts,
 } from '../../src/domain/activation.ts'
-import { isBeyondReason, retryViolations, violations } from '../../src/domain/guardrails.ts'
+import { retryViolations, violations } from '../../src/domain/guardrails.ts'
 
 const NOW = new Date('2026-11-22T09:30:00.000Z')
 const later = (seconds: number) => new Date(NOW.getTime() + seconds * 1000)
@@ -65,8 +65,6 @@ function facts(
 }
 const request = (...activations: [string, string[]][]) =>
   readRequest({ activations: activations.map(([dataflowId, segmentIds]) => ({ dataflowId, segmentIds })) })
-const ids = (count: number, prefix = 'seg_') => Array.from({ length: count }, (_, i) => `${prefix}${i}`)
-const shapes = (found: ReturnType<typeof violations>) => found.map(({ code, path }) => [code, path.join('.')])
 const only = (given: ActivationFacts) => {
   const found = violations(given)
   expect(found).toHaveLength(1)
@@ -178,57 +176,6 @@ describe('each guardrail', () => {
       { code: 'NOT_FOUND', path: DATAFLOW_PATH, message: 'There is no dataflow with id "flow_1".' },
       { code: 'NOT_FOUND', path: SEGMENT_PATH, message: 'There is no segment with id "seg_1".' },
     ])
-  })
-})
-
-describe('the input', () => {
-  it('counts distinct segments over the whole call: 80 pass, 81 do not', () => {
-    const codes = (given: ReturnType<typeof request>) =>
-      violations(facts({ request: given })).filter(({ code }) => code !== 'NOT_FOUND')
-    expect(codes(request(['flow_1', ids(80)], ['flow_1', ids(80)]))).toEqual([])
-    expect(codes(request(['flow_1', ids(40)], ['flow_2', ids(41, 'x_')]))).toEqual([
-      {
-        code: 'TOO_MANY_SEGMENTS',
-        limit: 80,
-        requested: 81,
-        path: ['input', 'activations'],
-        message: expect.stringContaining('Split it'),
-      },
-    ])
-  })
-
-  it('refuses empty lists at their places', () => {
-    expect(shapes(violations(facts({ request: request() })))).toEqual([
-      ['INVALID_INPUT', 'input.activations'],
-    ])
-    expect(shapes(violations(facts({ request: request(['flow_1', ['seg_1']], ['flow_1', []]) })))).toEqual([
-      ['INVALID_INPUT', 'input.activations.1.segmentIds'],
-    ])
-  })
-
-  it('merges a dataflow that is listed twice, and keeps where each segment was named first', () => {
-    const merged = request(['flow_1', ['a', 'a', 'b']], ['flow_1', ['b', 'c']])
-    expect(merged.dataflows).toHaveLength(1)
-    expect(merged.orders.map(({ segmentId, path }) => [segmentId, path.slice(2).join('.')])).toEqual([
-      ['a', '0.segmentIds.0'],
-      ['b', '0.segmentIds.2'],
-      ['c', '1.segmentIds.1'],
-    ])
-  })
-
-  it('refuses a segment for two dataflows at the second', () => {
-    const twice = facts({ request: request(['flow_1', ['seg_1']], ['flow_2', ['seg_0', 'seg_1']]) })
-    const found = violations(twice).filter(({ code }) => code === 'INVALID_INPUT')
-    expect(shapes(found)).toEqual([['INVALID_INPUT', 'input.activations.1.segmentIds.1']])
-    expect(found[0]?.message).toContain('send it in a second call')
-  })
-
-  it('knows what is beyond reason', () => {
-    expect(isBeyondReason(request(['flow_1', ids(1000)]))).toBe(false)
-    expect(isBeyondReason(request(['flow_1', ids(1001)]))).toBe(true)
-    expect(isBeyondReason(request())).toBe(true)
-    expect(isBeyondReason(request(...ids(251).map((id): [string, string[]] => [id, ['a']])))).toBe(true)
-    expect(isBeyondReason(request(['flow_1', Array(10_001).fill('a')]))).toBe(true)
   })
 })
 

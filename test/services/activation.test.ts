@@ -1,10 +1,13 @@
 import { eq } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import type { Driver } from '../../src/destinations/driver.ts'
+import { driverRegistry } from '../../src/destinations/registry.ts'
 import { AccessError } from '../../src/domain/errors.ts'
 import { type ActivateInput, activationService } from '../../src/services/activation.ts'
 import type { ServiceContext } from '../../src/services/context.ts'
 import type { Row } from '../../src/storage/tables.ts'
-import { activated, aWorld, codesOf, refused } from '../support/activation.ts'
+import { activated, aWorld, codesOf, refused, worldOf } from '../support/activation.ts'
 import { addSandbox, adminSession, type TestDatabase, testDatabase } from '../support/database.ts'
 
 const MINUTE = 60_000
@@ -165,119 +168,42 @@ describe('activate', () => {
     expect(runs[1]?.plan.destination.id).toBe(destination.id)
   })
 
+  it('runs on an account that is connected, agreed to, and shared with the caller', async () => {
+    const sftp: Driver = {
+      type: 'SFTP',
+      title: 'SFTP',
+      delivery: 'FILE',
+      allowsAdHoc: true,
+      accountSettings: z.object({}),
+      settings: z.record(z.string(), z.unknown()),
+      fields: [],
+    }
+    const drivers = driverRegistry({ exportRoot: test.exportRoot }, [sftp])
+    const onSftp = activationService({ ...test.ctx, drivers })
+    const world = worldOf(test, test.sandboxId)
+    const account = await world.account({ type: 'SFTP', status: 'FAILED', consentAt: null })
+    const destination = await world.destination({ type: 'SFTP', accountId: account.id })
+    const dataflow = await world.dataflow(destination)
+    const segment = await world.segment()
+    await world.map(dataflow, segment)
+    const input = ask(dataflow, [segment.id])
+    const change = (changes: Partial<Row<'destinationAccounts'>>) =>
+      test.database.db.update(test.database.tables.destinationAccounts).set(changes)
+
+    const errors = refused(await onSftp.activate(test.session, input))
+    expect(codesOf(errors)).toEqual(['ACCOUNT_NOT_CONNECTED', 'CONSENT_MISSING'])
+    await change({ status: 'CONNECTED', consentAt: START })
+    const operator = { ...test.session, roles: ['OPERATOR' as const] }
+    await expect(onSftp.activate(operator, input)).rejects.toThrow(AccessError)
+    await change({ sharedWith: ['OPERATOR'] })
+    const { runs } = activated(await onSftp.activate(operator, input))
+    expect(runs[0]?.plan.accountId).toBe(account.id)
+  })
+
   it('is refused to viewers', async () => {
     const viewer = { ...test.session, roles: ['VIEWER' as const] }
     await expect(service.activate(viewer, ask({ id: 'flow_1' }, []))).rejects.toThrow(AccessError)
     await expect(service.check(viewer, ask({ id: 'flow_1' }, []))).rejects.toThrow(AccessError)
-  })
-})
-
-describe('one run at a time', () => {
-  it('makes one run of 20 calls at once, and names it to the 19 others', async () => {
-    const { dataflow, segmentIds, countRuns } = await aWorld(test)
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, () => service.activate(test.session, ask(dataflow, segmentIds))),
-    )
-    const [winner, ...others] = answers.filter((answer) => 'runs' in answer)
-    expect(others).toEqual([])
-    const run = winner?.runs[0] as Row<'runs'>
-    const losers = answers.filter((answer) => 'errors' in answer)
-    expect(losers).toHaveLength(19)
-    for (const { errors } of losers) {
-      expect(errors).toEqual([
-        {
-          code: 'RUN_IN_PROGRESS',
-          runId: run.id,
-          path: ['input', 'activations', '0', 'segmentIds', '0'],
-          message: `Run already going on for segment ${segmentIds[0]} for order ${dataflow.id} with run id ${run.id}`,
-        },
-      ])
-    }
-    expect(await countRuns()).toBe(1)
-  })
-
-  it('lets the segment run again once the run has ended', async () => {
-    const { dataflow, segmentIds, setRun } = await aWorld(test)
-    const [run] = activated(await service.activate(test.session, ask(dataflow, segmentIds))).runs
-    await setRun(run?.id ?? '', { status: 'CANCELLING' })
-    refused(await service.activate(test.session, ask(dataflow, segmentIds)))
-    await setRun(run?.id ?? '', { status: 'CANCELLED' })
-    activated(await service.activate(test.session, ask(dataflow, segmentIds)))
-  })
-
-  it('waits for a scheduled run of the dataflow, whatever its segment', async () => {
-    const { dataflow, segmentIds, setRun } = await aWorld(test, { segments: 2 })
-    const [run] = activated(await service.activate(test.session, ask(dataflow, segmentIds.slice(0, 1)))).runs
-    await setRun(run?.id ?? '', { trigger: 'SCHEDULED', status: 'PROCESSING' })
-    const errors = refused(await service.activate(test.session, ask(dataflow, segmentIds.slice(1))))
-    expect(errors).toMatchObject([{ code: 'SCHEDULED_RUN_IN_PROGRESS', runId: run?.id }])
-  })
-})
-
-describe('idempotency', () => {
-  it('gives the first answer again for the same input, however it is ordered', async () => {
-    const { dataflow, segmentIds, countRuns } = await aWorld(test, { segments: 2 })
-    const first = activated(await service.activate(test.session, ask(dataflow, segmentIds, 'key')))
-    const restarted = activationService({ ...test.ctx })
-    const again = activated(
-      await restarted.activate(test.session, ask(dataflow, [...segmentIds].reverse(), ' key ')),
-    )
-    expect(again).toEqual(first)
-    expect(await countRuns()).toBe(2)
-  })
-
-  it('makes one activation of 20 calls at once with one key', async () => {
-    const { dataflow, segmentIds, countRuns } = await aWorld(test, { segments: 2 })
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, () => service.activate(test.session, ask(dataflow, segmentIds, 'key'))),
-    )
-    expect(new Set(answers.map((answer) => activated(answer).activation.id)).size).toBe(1)
-    expect(new Set(answers.flatMap((answer) => activated(answer).runs.map(({ id }) => id))).size).toBe(2)
-    expect(await countRuns()).toBe(2)
-  })
-
-  it('refuses the key for another input, also at once', async () => {
-    const { dataflow, segmentIds } = await aWorld(test, { segments: 2 })
-    const answers = await Promise.all(
-      segmentIds.map((id) => service.activate(test.session, ask(dataflow, [id], 'key'))),
-    )
-    const conflict = answers.flatMap((answer) => ('errors' in answer ? answer.errors : []))
-    expect(conflict).toMatchObject([{ code: 'IDEMPOTENCY_CONFLICT', path: ['input', 'idempotencyKey'] }])
-    expect(conflict[0]?.message).toContain('new key')
-  })
-
-  it('keeps keys apart by token and by sandbox', async () => {
-    const { dataflow, segmentIds } = await aWorld(test, { segments: 2 })
-    activated(await service.activate(test.session, ask(dataflow, segmentIds.slice(0, 1), 'key')))
-    const colleague = { ...test.session, tokenId: 'tok_other' }
-    activated(await service.activate(colleague, ask(dataflow, segmentIds.slice(1), 'key')))
-  })
-
-  it('keeps a key for 24 hours, then lets it serve again', async () => {
-    const { dataflow, segmentIds, setRun } = await aWorld(test)
-    const input = ask(dataflow, segmentIds, 'key')
-    const first = activated(await service.activate(test.session, input))
-    await setRun(first.runs[0]?.id ?? '', { status: 'SUCCESS' })
-    test.setTime(later(24 * 60 * MINUTE - 1))
-    expect(activated(await service.activate(test.session, input)).activation.id).toBe(first.activation.id)
-    test.setTime(later(24 * 60 * MINUTE))
-    const second = activated(await service.activate(test.session, input))
-    expect(second.activation.id).not.toBe(first.activation.id)
-    expect(activated(await service.activate(test.session, input)).activation.id).toBe(second.activation.id)
-  })
-
-  it('does not keep a refusal under the key', async () => {
-    const { dataflow, segment, map } = await aWorld(test)
-    const stray = await segment()
-    refused(await service.activate(test.session, ask(dataflow, [stray.id], 'key')))
-    await map(dataflow, stray)
-    activated(await service.activate(test.session, ask(dataflow, [stray.id], 'key')))
-  })
-
-  it.each(['', '   ', 'a\nb', '\ud800', 'x'.repeat(256)])('refuses the key %j', async (key) => {
-    const { dataflow, segmentIds } = await aWorld(test)
-    const errors = refused(await service.activate(test.session, ask(dataflow, segmentIds, key)))
-    expect(errors).toMatchObject([{ code: 'INVALID_INPUT', path: ['input', 'idempotencyKey'] }])
   })
 })
 

@@ -69,6 +69,26 @@ export function worldOf({ database, ctx }: TestDatabase, sandboxId: string) {
           .returning(),
       )
     },
+    async account(changes: Partial<NewRow<'destinationAccounts'>> = {}) {
+      return one(
+        db
+          .insert(tables.destinationAccounts)
+          .values({
+            id: ctx.newId('destinationAccount'),
+            sandboxId,
+            name: 'Ops',
+            type: 'SFTP',
+            settings: {},
+            sharedWith: [],
+            consentBy: 'test',
+            consentAt: ctx.clock(),
+            status: 'CONNECTED',
+            ...stamps(),
+            ...changes,
+          })
+          .returning(),
+      )
+    },
     async dataflow(destination: Row<'destinations'>, changes: Partial<NewRow<'dataflows'>> = {}) {
       return one(
         db
