@@ -1,0 +1,116 @@
+import { and, eq, inArray, ne, sql } from 'drizzle-orm'
+import type { DestinationStatus } from '../domain/model.ts'
+import type { Database, ExpectingQuery, Query } from './database.ts'
+import { contains, isAmong, plausibleIds } from './filter.ts'
+import { type Direction, type PageArgs, selectPage } from './paging.ts'
+import type { NewRow, Row } from './tables.ts'
+
+export interface DestinationFilter {
+  ids?: string[] | null | undefined
+  search?: string | null | undefined
+  type?: string[] | null | undefined
+  status?: DestinationStatus[] | null | undefined
+}
+export interface DestinationOrder {
+  field: 'CREATED_AT' | 'NAME' | 'UPDATED_AT'
+  direction: Direction
+}
+export type DestinationStore = ReturnType<typeof destinationStore>
+
+export function destinationStore(database: Database) {
+  const { db, tables } = database
+  const { destinations, sandboxes } = tables
+  const columns = {
+    CREATED_AT: destinations.createdAt,
+    NAME: destinations.name,
+    UPDATED_AT: destinations.updatedAt,
+  }
+  const isKept = ne(destinations.status, 'REMOVED')
+  const countKept = (sandboxId: string) =>
+    db
+      .select({ count: sql<number>`count(*)`.mapWith(Number) })
+      .from(destinations)
+      .where(and(eq(destinations.sandboxId, sandboxId), isKept))
+
+  return {
+    byIds: (sandboxId: string, ids: readonly string[]): Promise<Row<'destinations'>[]> =>
+      db
+        .select()
+        .from(destinations)
+        .where(and(eq(destinations.sandboxId, sandboxId), inArray(destinations.id, plausibleIds(ids)))),
+
+    /**
+     * Oldest first unless ordered otherwise. `visibleIds` narrows the list to what a partner may see.
+     * @throws Refusal for bad paging or too long a filter
+     */
+    async page(options: {
+      sandboxId: string
+      visibleIds?: readonly string[] | null
+      accountId?: string
+      filter?: DestinationFilter | null | undefined
+      orderBy?: DestinationOrder | null | undefined
+      args: PageArgs
+      maxPageSize: number
+    }) {
+      const { sandboxId, visibleIds, accountId, args, maxPageSize } = options
+      const filter = options.filter ?? {}
+      const { field, direction } = options.orderBy ?? { field: 'CREATED_AT', direction: 'ASC' }
+      const where = and(
+        eq(destinations.sandboxId, sandboxId),
+        visibleIds ? inArray(destinations.id, [...visibleIds]) : undefined,
+        accountId === undefined ? undefined : eq(destinations.accountId, accountId),
+        isAmong({ column: destinations.id, values: filter.ids, name: 'ids' }),
+        contains(destinations.name, filter.search),
+        isAmong({ column: destinations.type, values: filter.type, name: 'type' }),
+        isAmong({ column: destinations.status, values: filter.status, name: 'status' }),
+      )
+      const order = { name: field, column: columns[field], direction }
+      return selectPage({ db, table: destinations, where, order, args, maxPageSize })
+    },
+
+    /** Destinations of the sandbox that are not removed. */
+    async countKept(sandboxId: string): Promise<number> {
+      const [row] = await countKept(sandboxId)
+      return row?.count ?? 0
+    },
+
+    /**
+     * The row gets the next number of the gateway. The sandbox's row is locked first, so that
+     * concurrent inserts count each other: more than `maxKept` of them undo the batch.
+     */
+    insert: (row: Omit<NewRow<'destinations'>, 'number'>, maxKept: number): (Query | ExpectingQuery)[] => {
+      const lock = (condition?: ReturnType<typeof sql>) =>
+        db
+          .update(sandboxes)
+          .set({ title: sql`${sandboxes.title}` })
+          .where(and(eq(sandboxes.id, row.sandboxId), condition))
+      const number = sql`(select coalesce(max(${destinations.number}), 0) + 1 from ${destinations})`
+      return [
+        { query: lock(), expect: 1 },
+        db.insert(destinations).values({ ...row, number }),
+        { query: lock(sql`(${countKept(row.sandboxId)}) <= ${maxKept}`), expect: 1 },
+      ]
+    },
+
+    /** Misses its row when the destination is removed meanwhile. */
+    update: (
+      id: string,
+      changes: Partial<Omit<NewRow<'destinations'>, 'id' | 'sandboxId' | 'number'>>,
+    ): ExpectingQuery => ({
+      query: db
+        .update(destinations)
+        .set(changes)
+        .where(and(eq(destinations.id, id), isKept)),
+      expect: 1,
+    }),
+
+    /** Locks the destination for the rest of the batch; misses its row when it is removed meanwhile. */
+    keep: (id: string): ExpectingQuery => ({
+      query: db
+        .update(destinations)
+        .set({ status: sql`${destinations.status}` })
+        .where(and(eq(destinations.id, id), isKept)),
+      expect: 1,
+    }),
+  }
+}

@@ -1,0 +1,148 @@
+import { and, eq, gte, inArray, ne, sql } from 'drizzle-orm'
+import type { MappingStatus } from '../domain/model.ts'
+import type { Database, ExpectingQuery, Query } from './database.ts'
+import { contains, isAmong, plausibleIds } from './filter.ts'
+import { type PageArgs, selectPage } from './paging.ts'
+import type { NewRow, Row } from './tables.ts'
+
+export interface SegmentMappingFilter {
+  numbers?: number[] | null | undefined
+  status?: MappingStatus[] | null | undefined
+  /** In the element's name. */
+  search?: string | null | undefined
+  updatedSince?: Date | null | undefined
+}
+export type SegmentMappingStore = ReturnType<typeof segmentMappingStore>
+
+/** A partner that keeps a copy asks for all of its numbers at once. */
+const MAX_NUMBERS = 1000
+
+export function segmentMappingStore(database: Database) {
+  const { db, tables } = database
+  const { segmentMappings: mappings, destinations, segments } = tables
+  const select = (condition: ReturnType<typeof and>, sandboxId: string) =>
+    db
+      .select()
+      .from(mappings)
+      .where(and(eq(mappings.sandboxId, sandboxId), condition))
+      .orderBy(mappings.id)
+  const countActive = (destinationId: string) =>
+    db
+      .select({ count: sql<number>`count(*)`.mapWith(Number) })
+      .from(mappings)
+      .where(and(eq(mappings.destinationId, destinationId), eq(mappings.elementStatus, 'ACTIVE')))
+
+  return {
+    byIds: (sandboxId: string, ids: readonly string[]): Promise<Row<'segmentMappings'>[]> =>
+      select(inArray(mappings.id, plausibleIds(ids)), sandboxId),
+    byNumbers: (sandboxId: string, numbers: readonly number[]): Promise<Row<'segmentMappings'>[]> =>
+      select(inArray(mappings.number, [...numbers]), sandboxId),
+    /** Of any status. */
+    byDataflows: (sandboxId: string, dataflowIds: readonly string[]): Promise<Row<'segmentMappings'>[]> =>
+      select(inArray(mappings.dataflowId, plausibleIds(dataflowIds)), sandboxId),
+    /** Of any status. */
+    bySegments: (sandboxId: string, segmentIds: readonly string[]): Promise<Row<'segmentMappings'>[]> =>
+      select(inArray(mappings.segmentId, plausibleIds(segmentIds)), sandboxId),
+    /** The mappings of the segments in one dataflow, of any status. */
+    inDataflow: (options: {
+      sandboxId: string
+      dataflowId: string
+      segmentIds: readonly string[]
+    }): Promise<Row<'segmentMappings'>[]> =>
+      select(
+        and(
+          eq(mappings.dataflowId, options.dataflowId),
+          inArray(mappings.segmentId, plausibleIds(options.segmentIds)),
+        ),
+        options.sandboxId,
+      ),
+    async byPair(
+      sandboxId: string,
+      pair: { dataflowId: string; segmentId: string },
+    ): Promise<Row<'segmentMappings'> | null> {
+      const isPair = and(eq(mappings.dataflowId, pair.dataflowId), eq(mappings.segmentId, pair.segmentId))
+      const [row] = await select(isPair, sandboxId)
+      return row ?? null
+    },
+
+    /**
+     * The mappings of one destination, dataflow or segment, oldest first.
+     * `visibleDestinationIds` narrows a segment's list to what a partner may see.
+     * @throws Refusal for bad paging or too long a filter
+     */
+    async page(options: {
+      sandboxId: string
+      of: { destinationId: string } | { dataflowId: string } | { segmentId: string }
+      visibleDestinationIds?: readonly string[] | null
+      filter?: SegmentMappingFilter | null | undefined
+      args: PageArgs
+      maxPageSize: number
+    }) {
+      const { sandboxId, of, visibleDestinationIds, args, maxPageSize } = options
+      const filter = options.filter ?? {}
+      const where = and(
+        eq(mappings.sandboxId, sandboxId),
+        'destinationId' in of ? eq(mappings.destinationId, of.destinationId) : undefined,
+        'dataflowId' in of ? eq(mappings.dataflowId, of.dataflowId) : undefined,
+        'segmentId' in of ? eq(mappings.segmentId, of.segmentId) : undefined,
+        visibleDestinationIds ? inArray(mappings.destinationId, [...visibleDestinationIds]) : undefined,
+        isAmong({ column: mappings.number, values: filter.numbers, name: 'numbers', max: MAX_NUMBERS }),
+        isAmong({ column: mappings.elementStatus, values: filter.status, name: 'status' }),
+        contains(mappings.elementName, filter.search),
+        filter.updatedSince == null ? undefined : gte(mappings.updatedAt, filter.updatedSince),
+      )
+      // Ids are made in the order of time.
+      const order = { name: 'ID', column: mappings.id, direction: 'ASC' as const }
+      return selectPage({ db, table: mappings, where, order, args, maxPageSize })
+    },
+
+    /** Those of the segments that may be mapped: all but deleted ones. */
+    mappable: (
+      sandboxId: string,
+      segmentIds: readonly string[],
+    ): Promise<Pick<Row<'segments'>, 'id' | 'name'>[]> =>
+      db
+        .select({ id: segments.id, name: segments.name })
+        .from(segments)
+        .where(
+          and(
+            eq(segments.sandboxId, sandboxId),
+            inArray(segments.id, plausibleIds(segmentIds)),
+            ne(segments.status, 'DELETED'),
+          ),
+        ),
+
+    async countActive(destinationId: string): Promise<number> {
+      const [row] = await countActive(destinationId)
+      return row?.count ?? 0
+    },
+
+    /** The row gets the next number of the gateway. */
+    insert: (row: Omit<NewRow<'segmentMappings'>, 'number'>): Query => {
+      const number = sql`(select coalesce(max(${mappings.number}), 0) + 1 from ${mappings})`
+      return db.insert(mappings).values({ ...row, number })
+    },
+
+    /** Misses its row when the mapping has another status than `was` by now. */
+    update: (
+      id: string,
+      was: MappingStatus,
+      changes: Partial<Omit<NewRow<'segmentMappings'>, 'id' | 'sandboxId' | 'number'>>,
+    ): ExpectingQuery => ({
+      query: db
+        .update(mappings)
+        .set(changes)
+        .where(and(eq(mappings.id, id), eq(mappings.elementStatus, was))),
+      expect: 1,
+    }),
+
+    /** Last in a batch: undoes it when the destination has more than `max` active mappings. */
+    fit: (destinationId: string, max: number): ExpectingQuery => ({
+      query: db
+        .update(destinations)
+        .set({ status: sql`${destinations.status}` })
+        .where(and(eq(destinations.id, destinationId), sql`(${countActive(destinationId)}) <= ${max}`)),
+      expect: 1,
+    }),
+  }
+}
