@@ -2,8 +2,7 @@
 import fs from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import type { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { addAbortSignal, type Readable } from 'node:stream'
 
 /** A path, or a stream that is read once. */
 export type ImportInput = string | Readable
@@ -76,17 +75,13 @@ async function openStream(options: {
   await fs.rm(folder, { recursive: true })
   try {
     let size = 0
-    const counted = async function* (chunks: AsyncIterable<Buffer | string>) {
-      for await (const chunk of chunks) {
-        const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
-        size += bytes.length
-        options.onSpooled?.(size)
-        yield bytes
-      }
+    const input = options.signal ? addAbortSignal(options.signal, options.input) : options.input
+    for await (const chunk of input) {
+      const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+      await handle.appendFile(bytes) // not a write stream: it would keep the handle from closing
+      size += bytes.length
+      options.onSpooled?.(size)
     }
-    const { signal } = options
-    const target = handle.createWriteStream({ autoClose: false })
-    await pipeline(options.input, counted, target, signal ? { signal } : {})
     return fileSource(handle, size)
   } catch (error) {
     await handle.close()
