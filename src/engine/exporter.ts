@@ -186,7 +186,7 @@ async function* messagesOf(thread: Worker, signal: AbortSignal): AsyncGenerator<
     failure ??= error
     wake()
   }
-  const abort = () => fail(signal.reason)
+  const abort = () => wake()
   thread.on('message', (message: FromThread) => {
     queue.push(message)
     wake()
@@ -196,10 +196,11 @@ async function* messagesOf(thread: Worker, signal: AbortSignal): AsyncGenerator<
   signal.addEventListener('abort', abort, { once: true })
   try {
     for (;;) {
-      if (failure) throw failure
+      signal.throwIfAborted()
       const message = queue.shift()
       if (message?.type === 'end') return
       if (message) yield message
+      else if (failure) throw failure // what the thread said before it ended comes first
       else
         await new Promise<void>((resolve) => {
           wake = resolve

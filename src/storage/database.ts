@@ -22,6 +22,14 @@ export interface ExpectingQuery {
   expect: number
 }
 
+/** Many rows for one table, in values as the driver takes them; rows that are there already are passed over. */
+export interface RowsWrite {
+  into: string
+  columns: readonly string[]
+  rows: readonly (string | number | null)[][]
+}
+export type Write = Query | ExpectingQuery | RowsWrite
+
 /** A batch was undone because a write did not touch the rows it expected: somebody was faster. */
 export class StaleWrite extends Error {
   override readonly name = 'StaleWrite'
@@ -47,7 +55,7 @@ export interface Database {
    * Runs the writes in order, all or nothing, and resolves to the rows that each touched.
    * @throws StaleWrite when a write misses its expected count
    */
-  batch(writes: readonly (Query | ExpectingQuery)[]): Promise<number[]>
+  batch(writes: readonly Write[]): Promise<number[]>
   /** Marks a sub-select of a claim so that concurrent claimers pass over each other's rows. */
   skipLocked<Q>(select: Q): Q
   /** The table whose unique index an error speaks of, or null for any other error. */

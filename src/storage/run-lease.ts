@@ -9,7 +9,6 @@ import type {
   RunFailure,
   RunPhase,
 } from '../domain/model.ts'
-import { chunks } from './chunks.ts'
 import { type Database, type ExpectingQuery, type Query, StaleWrite } from './database.ts'
 import { ACTIVE_STATUSES, appendEvent } from './run-event.ts'
 import type { NewRow, Row } from './tables.ts'
@@ -162,12 +161,11 @@ export function runLease(database: Database, processId: string) {
       if (checkpoint !== undefined) change.checkpoint = checkpoint
       await database.batch([
         ...logged(claim, change, { type: 'PROGRESS', at }),
-        ...chunks(state.rejected, 500).map((rows) =>
-          db
-            .insert(rejections)
-            .values(rows.map((row) => ({ runId: claim.runId, ...row })))
-            .onConflictDoNothing(),
-        ),
+        {
+          into: 'rejections',
+          columns: ['run_id', 'profile_id', 'reason', 'detail'],
+          rows: state.rejected.map(({ profileId, reason, detail }) => [claim.runId, profileId, reason, detail]),
+        },
       ])
       database.wake.notify(`run:${claim.runId}`)
     },

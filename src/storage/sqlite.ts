@@ -6,7 +6,7 @@ import { drizzle } from 'drizzle-orm/better-sqlite3'
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
 import { Unavailable } from '../domain/errors.ts'
 import type { ProfilePatch } from './capabilities.ts'
-import { type Database, type ExpectingQuery, type Query, StaleWrite } from './database.ts'
+import { type Database, StaleWrite, type Write } from './database.ts'
 import { tables } from './schema.sqlite.ts'
 import { sqliteAside } from './sqlite-aside.ts'
 import { sqliteAttributeStatistics } from './sqlite-attributes.ts'
@@ -37,12 +37,23 @@ export function openSqlite(file: string): Database {
       throw error
     }
   }
-  const write = (item: Query | ExpectingQuery, index: number): number => {
-    const query = 'query' in item ? item.query : item
-    const { sql, params } = query.toSQL()
-    const changes = statements(sql).run(...params).changes
-    if ('query' in item && changes !== item.expect) throw new StaleWrite(index)
-    return changes
+  /** SQL is built before the transaction begins, so that the write lock is held for the writing alone. */
+  const prepared = (item: Write, index: number): (() => number) => {
+    if ('into' in item) {
+      const { into, columns, rows } = item
+      const marks = columns.map(() => '?').join(', ')
+      const insert = statements(
+        `insert into ${into} (${columns.join(', ')}) values (${marks}) on conflict do nothing`,
+      )
+      return () => rows.reduce((sum, row) => sum + insert.run(...row).changes, 0)
+    }
+    const { sql, params } = ('query' in item ? item.query : item).toSQL()
+    const statement = statements(sql)
+    return () => {
+      const { changes } = statement.run(...params)
+      if ('query' in item && changes !== item.expect) throw new StaleWrite(index)
+      return changes
+    }
   }
 
   return {
@@ -51,7 +62,10 @@ export function openSqlite(file: string): Database {
     wake: inProcessWake(),
     json: sqliteJson,
     maxParameters: 32_000,
-    batch: async (writes) => atomically(() => writes.map(write)),
+    batch: async (writes) => {
+      const steps = writes.map(prepared)
+      return atomically(() => steps.map((step) => step()))
+    },
     skipLocked: (select) => select, // one writer at a time: there is nothing to pass over
     violatedTable: (error) => {
       const cause = rootCause(error)
@@ -59,12 +73,14 @@ export function openSqlite(file: string): Database {
       return match?.[1] ?? null
     },
     aside: (query, signal) => aside.read(query.toSQL(), signal),
-    upsertProfiles: async (namespaceId, patches, writes = []) =>
-      atomically(() => {
+    upsertProfiles: async (namespaceId, patches, writes = []) => {
+      const steps = writes.map(prepared)
+      return atomically(() => {
         const counts = upsert(namespaceId, patches)
-        writes.forEach(write)
+        for (const step of steps) step()
         return counts
-      }),
+      })
+    },
     attributeStatistics: (sandboxId, signal) =>
       sqliteAttributeStatistics({ sandboxId, signal, read: (query) => aside.read(query, signal) }),
     exportSource: () => ({ url: `file:${file}` }),
