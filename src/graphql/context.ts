@@ -1,0 +1,63 @@
+import type { DriverRegistry } from '../destinations/registry.ts'
+import type { Session } from '../domain/access.ts'
+import type { Clock, Guardrails, Logger } from '../domain/ports.ts'
+import type { RunFeed } from '../engine/feed.ts'
+import type { ActivationService } from '../services/activation.ts'
+import type { DataflowService } from '../services/dataflow.ts'
+import type { DestinationService } from '../services/destination.ts'
+import type { ProfileService } from '../services/profile.ts'
+import type { RunService } from '../services/run.ts'
+import type { SandboxService } from '../services/sandbox.ts'
+import type { SegmentService } from '../services/segment.ts'
+import type { TokenService } from '../services/token.ts'
+import type { Database } from '../storage/database.ts'
+import { createLoaders, type Loaders } from './loaders.ts'
+import { createStores, type Stores } from './stores.ts'
+
+/** What the API is built from; compose.ts has it. */
+export interface ApiParts {
+  database: Database
+  services: {
+    segment: SegmentService
+    destination: DestinationService
+    dataflow: DataflowService
+    activation: ActivationService
+    run: RunService
+    profile: ProfileService
+    token: TokenService
+    sandbox: SandboxService
+  }
+  feed: RunFeed
+  drivers: DriverRegistry
+  guardrails: Guardrails
+  clock: Clock
+  log: Logger
+}
+
+/** How much of its rate limit a caller has left. */
+export interface RateState {
+  limit: number
+  remaining: number
+  resetAt: Date
+}
+
+/** What a resolver is given: one operation of one session. */
+export interface ApiContext {
+  session: Session
+  rate: RateState
+  parts: ApiParts
+  stores: Stores
+  loaders: Loaders
+}
+
+/** Builds contexts over one set of stores. */
+export function contextFactory(parts: ApiParts) {
+  const stores = createStores(parts.database)
+  return (session: Session, rate: RateState): ApiContext => ({
+    session,
+    rate,
+    parts,
+    stores,
+    loaders: createLoaders(stores, parts, session),
+  })
+}

@@ -1,0 +1,66 @@
+// Batch loaders: however many objects ask for a row in one tick, it is one statement.
+import DataLoader from 'dataloader'
+import type { Session } from '../domain/access.ts'
+import { latestRunsOf } from '../storage/latest-run.ts'
+import type { ApiParts } from './context.ts'
+import type { Stores } from './stores.ts'
+
+export type Loaders = ReturnType<typeof createLoaders>
+
+/** Loaders of one operation, scoped to the session's sandbox. What is elsewhere loads as null. */
+export function createLoaders(stores: Stores, parts: ApiParts, session: Session) {
+  const sandboxId = session.sandbox.id
+  const isAdmin = session.roles.includes('ADMIN')
+  return {
+    activation: byId((ids) => stores.activation.byIds(sandboxId, ids)),
+    dataflow: byId((ids) => stores.dataflow.byIds(sandboxId, ids)),
+    destination: byId((ids) => stores.destination.byIds(sandboxId, ids)),
+    destinationAccount: byId((ids) => stores.destinationAccount.byIds(sandboxId, ids)),
+    run: byId((ids) => stores.run.byIds(sandboxId, ids)),
+    segment: byId((ids) => stores.segment.byIds(sandboxId, ids)),
+    segmentMapping: byId((ids) => stores.segmentMapping.byIds(sandboxId, ids)),
+    segmentationJob: byId((ids) => stores.segmentationJob.byIds(sandboxId, ids)),
+    snapshot: byId((ids) => stores.snapshot.byIds(sandboxId, ids)),
+    sandbox: byId((ids) => parts.services.sandbox.byIds(session, ids)),
+    apiToken: byId((ids) => (isAdmin ? stores.token.byIds(sandboxId, ids) : Promise.resolve([]))),
+    runsOfActivation: groupedBy(
+      (ids) => stores.activation.runsOf(sandboxId, ids),
+      (row) => row.activationId,
+    ),
+    runsOfMapping: groupedBy(
+      (ids) => latestRunsOf(parts.database, sandboxId, ids),
+      (row) => row.mappingId,
+    ),
+    runFiles: groupedBy(
+      (ids) => stores.run.filesOf(ids),
+      (row) => row.runId,
+    ),
+  }
+}
+
+const MAX_BATCH = 500
+
+/**
+ * Batches, but does not remember: within one operation a mutation may change a row,
+ * and a subscription lives long. Equal ids in one batch are asked for once.
+ */
+function byId<Row extends { id: string }>(fetch: (ids: string[]) => Promise<Row[]>) {
+  return new DataLoader<string, Row | null>(
+    async (ids) => {
+      const rows = await fetch([...new Set(ids)])
+      const found = new Map(rows.map((row) => [row.id, row]))
+      return ids.map((id) => found.get(id) ?? null)
+    },
+    { cache: false, maxBatchSize: MAX_BATCH },
+  )
+}
+
+function groupedBy<Row>(fetch: (ids: string[]) => Promise<Row[]>, parentOf: (row: Row) => string | null) {
+  return new DataLoader<string, Row[]>(
+    async (ids) => {
+      const groups = Map.groupBy(await fetch([...new Set(ids)]), parentOf)
+      return ids.map((id) => groups.get(id) ?? [])
+    },
+    { cache: false, maxBatchSize: MAX_BATCH },
+  )
+}

@@ -1,0 +1,56 @@
+// What the outside may see of an error. Refusals, missing rights and outages speak for themselves;
+// everything else is a bug: logged here with a reference, and masked.
+import { randomUUID } from 'node:crypto'
+import { GraphQLError } from 'graphql'
+import { AccessError, Refusal, Unavailable } from '../domain/errors.ts'
+import type { Logger } from '../domain/ports.ts'
+
+const RETRY_AFTER_SECONDS = '5'
+
+/** Makes the function that every error passes on its way out, over HTTP and WebSocket alike. */
+export function errorMask(log: Logger) {
+  return (error: unknown): GraphQLError => {
+    const cause = rootCause(error)
+    const place = error instanceof GraphQLError ? { nodes: error.nodes, path: error.path } : {}
+    if (cause instanceof Refusal) {
+      const [first] = cause.errors
+      const extensions = { code: 'BAD_USER_INPUT', inputPath: first?.path ?? [] }
+      return new GraphQLError(cause.message, { ...place, extensions })
+    }
+    if (cause instanceof AccessError) {
+      const http = cause.code === 'UNAUTHENTICATED' ? { http: { status: 401 } } : {}
+      return new GraphQLError(cause.message, { ...place, extensions: { code: cause.code, ...http } })
+    }
+    if (cause instanceof Unavailable) {
+      const http = { status: 503, headers: { 'retry-after': RETRY_AFTER_SECONDS } }
+      return new GraphQLError(cause.message, { ...place, extensions: { code: cause.code, http } })
+    }
+    // Not `cause`: a GraphQLError around a plain error of a scalar is that error's public form only when made here.
+    if (error instanceof GraphQLError && cause instanceof GraphQLError) return coded(error)
+    const requestId = randomUUID()
+    log.error({ err: cause, requestId, path: place.path }, 'an unexpected error was masked')
+    return new GraphQLError('Unexpected error.', {
+      ...place,
+      extensions: { code: 'INTERNAL_SERVER_ERROR', requestId },
+    })
+  }
+}
+
+/** Errors that graphql-js itself makes while executing come without a code: they speak of the caller's input. */
+function coded(error: GraphQLError): GraphQLError {
+  if (!('originalError' in error.extensions) && error.extensions.code) return error
+  const { originalError: _, ...extensions } = error.extensions
+  return new GraphQLError(error.message, {
+    nodes: error.nodes,
+    source: error.source,
+    positions: error.positions,
+    path: error.path,
+    extensions: { ...extensions, code: extensions.code ?? 'BAD_USER_INPUT' },
+  })
+}
+
+function rootCause(error: unknown): unknown {
+  let cause = error
+  while (cause instanceof GraphQLError && cause.originalError) cause = cause.originalError
+  return cause
+}

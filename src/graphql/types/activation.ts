@@ -1,0 +1,50 @@
+import { authorize } from '../../domain/access.ts'
+import type { Row } from '../../storage/tables.ts'
+import { builder } from '../builder.ts'
+import { activation, dataflow, present, run, segment } from '../refs.ts'
+import { node } from './node.ts'
+
+const order = builder.objectRef<Row<'runs'>>('ActivationOrder').implement({
+  description: 'One segment through one dataflow, and the run that sends it.',
+  fields: (t) => ({
+    segment: t.field({
+      type: segment,
+      description: 'The segment.',
+      resolve: ({ segmentId }, _, { loaders }) => present(loaders.segment.load(segmentId)),
+    }),
+    dataflow: t.field({
+      type: dataflow,
+      description: 'The dataflow.',
+      resolve: ({ dataflowId }, _, { loaders }) => present(loaders.dataflow.load(dataflowId)),
+    }),
+    run: t.field({ type: run, description: 'The run.', resolve: (row) => row }),
+  }),
+})
+
+activation.implement({
+  description: 'A request to send mapped segments now.',
+  interfaces: [node],
+  fields: (t) => ({
+    orders: t.field({
+      type: [order],
+      description: 'One per dataflow and segment, in the order in which they were asked for.',
+      extensions: { listSize: 'maxSegmentsPerActivation' },
+      resolve: ({ id }, _, { loaders }) => loaders.runsOfActivation.load(id),
+    }),
+    requestedBy: t.exposeString('requestedBy', { description: 'The name of the token that asked.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When.' }),
+  }),
+})
+
+builder.queryField('activation', (t) =>
+  t.field({
+    type: activation,
+    nullable: true,
+    description: 'One activation; null when there is none with this id.',
+    args: { id: t.arg.id({ required: true, description: 'Its id, act_….' }) },
+    resolve: (_, { id }, ctx) => {
+      authorize(ctx.session, 'metadata:read')
+      return ctx.loaders.activation.load(id)
+    },
+  }),
+)

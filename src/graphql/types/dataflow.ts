@@ -1,0 +1,145 @@
+import { authorize } from '../../domain/access.ts'
+import type { FieldMapping } from '../../domain/model.ts'
+import { builder } from '../builder.ts'
+import { pageArgs } from '../connection.ts'
+import {
+  dataflow,
+  dataflowConnection,
+  destination,
+  present,
+  runConnection,
+  segmentMappingConnection,
+} from '../refs.ts'
+import { ORDER_FIELDS, orderDirection } from './common.ts'
+import { fileFormat } from './file-format.ts'
+import { node } from './node.ts'
+import { runFilter, runOrder, withinParent } from './run-filter.ts'
+import { segmentMappingFilter } from './segment-mapping.ts'
+
+const dataflowState = builder.enumType('DataflowState', {
+  description: 'Whether a dataflow runs.',
+  values: { ENABLED: { description: 'It may run.' }, DISABLED: { description: 'It rests.' } },
+})
+
+const fieldMapping = builder.objectRef<FieldMapping>('FieldMapping').implement({
+  description: 'Which attribute goes into which column or field.',
+  fields: (t) => ({
+    source: t.exposeString('source', { description: "A dotted path into the profile's attributes." }),
+    target: t.exposeString('target', { description: "The column, or the destination's field." }),
+    required: t.exposeBoolean('required', {
+      description: 'Profiles without a value in a required field are left out and counted as excluded.',
+    }),
+  }),
+})
+
+dataflow.implement({
+  description:
+    'A destination, the segments that are mapped to it, the fields each file or contact carries, and when it runs.',
+  interfaces: [node],
+  fields: (t) => ({
+    name: t.exposeString('name', { description: 'What people call it.' }),
+    description: t.exposeString('description', { nullable: true, description: 'What it is for.' }),
+    destination: t.field({
+      type: destination,
+      description: 'Where it leads.',
+      resolve: ({ destinationId }, _, { loaders }) => present(loaders.destination.load(destinationId)),
+    }),
+    state: t.field({ type: dataflowState, description: 'Whether it runs.', resolve: ({ state }) => state }),
+    fields: t.field({
+      type: [fieldMapping],
+      description: 'What each row or contact carries, in the order of the columns.',
+      resolve: ({ fields }) => fields,
+    }),
+    deduplicateBy: t.exposeStringList('deduplicateBy', {
+      description:
+        'Attributes that make two profiles the same: only one of them is sent, the others are counted as excluded.',
+    }),
+    consentAttribute: t.exposeString('consentAttribute', {
+      nullable: true,
+      description: 'Only profiles where this attribute is true are sent; the others are counted as excluded.',
+    }),
+    fileFormat: t.field({
+      type: fileFormat,
+      nullable: true,
+      description: 'How files are written; null where the destination takes none.',
+      resolve: (row) => row.fileFormat,
+    }),
+    segmentMappings: t.field({
+      type: segmentMappingConnection,
+      description: 'The segments mapped in it, oldest first, unmapped ones included.',
+      args: {
+        filter: t.arg({ type: segmentMappingFilter, description: 'Only those that match.' }),
+        ...pageArgs(t.arg),
+      },
+      resolve: ({ id, sandboxId }, { filter, ...args }, { stores, parts }) => {
+        const { maxPageSize } = parts.guardrails
+        return stores.segmentMapping.page({ sandboxId, of: { dataflowId: id }, filter, args, maxPageSize })
+      },
+    }),
+    runs: t.field({
+      type: runConnection,
+      description: 'Its runs, newest first unless ordered otherwise.',
+      args: {
+        filter: t.arg({ type: runFilter, description: 'Only those that match.' }),
+        orderBy: t.arg({ type: runOrder, description: 'Another order.' }),
+        ...pageArgs(t.arg),
+      },
+      resolve: ({ id, sandboxId }, { filter, orderBy, ...args }, { stores, parts }) => {
+        const { maxPageSize } = parts.guardrails
+        const own = withinParent(filter, 'dataflowIds', id)
+        return stores.run.page({ sandboxId, filter: own, orderBy, args, maxPageSize })
+      },
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
+  }),
+})
+
+const filter = builder.inputType('DataflowFilter', {
+  description: 'Conditions that must all hold. What is absent or null does not filter.',
+  fields: (t) => ({
+    ids: t.idList({ description: 'Only these.' }),
+    destinationId: t.id({ description: 'To this destination.' }),
+    segmentId: t.id({ description: 'With this segment mapped in them.' }),
+    state: t.field({ type: [dataflowState], description: 'In one of these states.' }),
+    search: t.string({ description: 'Text in the name, whatever the case, taken literally.' }),
+  }),
+})
+const orderField = builder.enumType('DataflowOrderField', {
+  description: 'What dataflows can be ordered by.',
+  values: ORDER_FIELDS,
+})
+const order = builder.inputType('DataflowOrder', {
+  description: 'An order of dataflows.',
+  fields: (t) => ({
+    field: t.field({ type: orderField, required: true, description: 'What to order by.' }),
+    direction: t.field({ type: orderDirection, required: true, description: 'Which end comes first.' }),
+  }),
+})
+
+builder.queryFields((t) => ({
+  dataflow: t.field({
+    type: dataflow,
+    nullable: true,
+    description: 'One dataflow; null when there is none with this id.',
+    args: { id: t.arg.id({ required: true, description: 'Its id, flow_….' }) },
+    resolve: (_, { id }, ctx) => {
+      authorize(ctx.session, 'metadata:read')
+      return ctx.loaders.dataflow.load(id)
+    },
+  }),
+  dataflows: t.field({
+    type: dataflowConnection,
+    description: 'The dataflows of this sandbox, oldest first unless ordered otherwise.',
+    args: {
+      filter: t.arg({ type: filter, description: 'Only those that match.' }),
+      orderBy: t.arg({ type: order, description: 'Another order.' }),
+      ...pageArgs(t.arg),
+    },
+    resolve: (_, { filter, orderBy, ...args }, { session, stores, parts }) => {
+      authorize(session, 'metadata:read')
+      const { maxPageSize } = parts.guardrails
+      return stores.dataflow.page({ sandboxId: session.sandbox.id, filter, orderBy, args, maxPageSize })
+    },
+  }),
+}))

@@ -1,0 +1,88 @@
+import { z } from 'zod'
+import type { DestinationField, Driver } from '../../destinations/driver.ts'
+import { authorize } from '../../domain/access.ts'
+import { builder } from '../builder.ts'
+import type { ApiContext } from '../context.ts'
+import { type DestinationTypeShape, destinationType } from '../refs.ts'
+
+const delivery = builder.enumType('Delivery', {
+  description: 'How a destination takes profiles.',
+  values: {
+    FILE: { description: 'As files that appear whole or not at all.' },
+    API: { description: 'As calls of its own interface, profile by profile or in small lots.' },
+  },
+})
+
+const field = builder.objectRef<DestinationField>('DestinationField').implement({
+  description: 'A field of a destination that a mapping may or must name.',
+  fields: (t) => ({
+    name: t.exposeString('name', { description: 'What FieldMapping.target says.' }),
+    title: t.exposeString('title', { description: 'What people call it.' }),
+    required: t.exposeBoolean('required', { description: 'Whether every dataflow must map it.' }),
+    description: t.string({
+      nullable: true,
+      description: 'What belongs into it.',
+      resolve: ({ description }) => description,
+    }),
+  }),
+})
+
+destinationType.implement({
+  description:
+    'A kind of place that a segment can be sent to: LOCAL_DIRECTORY, S3, SFTP, AZURE_BLOB, GCS, ACTIVECAMPAIGN, WEBHOOK.',
+  fields: (t) => ({
+    name: t.string({
+      description: 'Its name in the API, e.g. LOCAL_DIRECTORY.',
+      resolve: ({ type }) => type,
+    }),
+    title: t.string({
+      description: 'What people call it.',
+      resolve: (shape) => driverOf(shape)?.title ?? shape.type,
+    }),
+    delivery: t.field({
+      type: delivery,
+      description: 'How it takes profiles.',
+      resolve: (shape) => driverOf(shape)?.delivery ?? 'FILE',
+    }),
+    accountSchema: t.field({
+      type: 'JSON',
+      description: 'JSON Schema of the settings of an account; allows nothing where no account is needed.',
+      resolve: (shape) => jsonSchema(driverOf(shape)?.accountSettings),
+    }),
+    settingsSchema: t.field({
+      type: 'JSON',
+      description: 'JSON Schema of the settings of a destination.',
+      resolve: (shape) => jsonSchema(driverOf(shape)?.settings),
+    }),
+    fields: t.field({
+      type: [field],
+      description: 'The fields it knows; empty where a file may have any column.',
+      resolve: (shape) => driverOf(shape)?.fields ?? [],
+    }),
+  }),
+})
+
+/** The kind of a stored destination or account. */
+export function typeOf(ctx: ApiContext, type: string): DestinationTypeShape {
+  return ctx.parts.drivers.find(type) ?? { type }
+}
+
+function driverOf(shape: DestinationTypeShape): Driver | null {
+  return 'delivery' in shape ? shape : null
+}
+
+function jsonSchema(schema: z.ZodType | null | undefined): unknown {
+  return schema ? z.toJSONSchema(schema, { io: 'input' }) : { type: 'object', additionalProperties: false }
+}
+
+builder.queryField('destinationTypes', (t) =>
+  t.field({
+    type: [destinationType],
+    description:
+      'What can be connected: one entry per driver, with JSON Schemas of its account settings, destination settings and mappable fields.',
+    resolve: (_, __, ctx) => {
+      authorize(ctx.session, 'metadata:read')
+      return ctx.parts.drivers.list()
+    },
+  }),
+)

@@ -1,0 +1,128 @@
+import { authorize } from '../../domain/access.ts'
+import { builder } from '../builder.ts'
+import { pageArgs } from '../connection.ts'
+import {
+  dataflowConnection,
+  destination,
+  destinationAccount,
+  destinationConnection,
+  destinationType,
+  segmentMappingConnection,
+} from '../refs.ts'
+import { ORDER_FIELDS, orderDirection } from './common.ts'
+import { typeOf } from './destination-type.ts'
+import { node } from './node.ts'
+import { segmentMappingFilter } from './segment-mapping.ts'
+
+export const destinationStatus = builder.enumType('DestinationStatus', {
+  description: 'Whether segments are sent to a destination.',
+  values: {
+    ENABLED: { description: 'Its dataflows may run.' },
+    DISABLED: { description: 'Nothing is sent until it is enabled again.' },
+    REMOVED: { description: 'Out of use for good; kept for history.' },
+  },
+})
+
+destination.implement({
+  description: 'One place that segments are sent to: a bucket and prefix, a remote folder, a mailing list.',
+  interfaces: [node],
+  fields: (t) => ({
+    number: t.exposeInt('number', {
+      description: 'A small integer for partners whose systems carry numeric ids. Unique within the gateway.',
+    }),
+    name: t.exposeString('name', { description: 'What people call it.' }),
+    description: t.exposeString('description', { nullable: true, description: 'What it is for.' }),
+    type: t.field({
+      type: destinationType,
+      description: 'The kind of place.',
+      resolve: ({ type }, _, ctx) => typeOf(ctx, type),
+    }),
+    account: t.field({
+      type: destinationAccount,
+      nullable: true,
+      description: 'The account it is built on; null for kinds that need none.',
+      resolve: ({ accountId }, _, { loaders }) =>
+        accountId ? loaders.destinationAccount.load(accountId) : null,
+    }),
+    settings: t.expose('settings', {
+      type: 'JSON',
+      description: "Where exactly, in the words of the type's settingsSchema.",
+    }),
+    status: t.field({
+      type: destinationStatus,
+      description: 'Whether segments are sent there.',
+      resolve: ({ status }) => status,
+    }),
+    dataflows: t.field({
+      type: dataflowConnection,
+      description: 'The dataflows that lead there, oldest first.',
+      args: pageArgs(t.arg),
+      resolve: ({ id, sandboxId }, args, { stores, parts }) => {
+        const { maxPageSize } = parts.guardrails
+        return stores.dataflow.page({ sandboxId, filter: { destinationId: id }, args, maxPageSize })
+      },
+    }),
+    segmentMappings: t.field({
+      type: segmentMappingConnection,
+      description: 'What a partner needs to put names to the ids it receives, oldest first.',
+      args: {
+        filter: t.arg({ type: segmentMappingFilter, description: 'Only those that match.' }),
+        ...pageArgs(t.arg),
+      },
+      resolve: ({ id, sandboxId }, { filter, ...args }, { stores, parts }) => {
+        const { maxPageSize } = parts.guardrails
+        return stores.segmentMapping.page({ sandboxId, of: { destinationId: id }, filter, args, maxPageSize })
+      },
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
+  }),
+})
+
+const filter = builder.inputType('DestinationFilter', {
+  description: 'Conditions that must all hold. What is absent or null does not filter.',
+  fields: (t) => ({
+    ids: t.idList({ description: 'Only these.' }),
+    search: t.string({ description: 'Text in the name, whatever the case, taken literally.' }),
+    type: t.stringList({ description: 'Of one of these kinds, e.g. LOCAL_DIRECTORY.' }),
+    status: t.field({ type: [destinationStatus], description: 'In one of these states.' }),
+  }),
+})
+const orderField = builder.enumType('DestinationOrderField', {
+  description: 'What destinations can be ordered by.',
+  values: ORDER_FIELDS,
+})
+const order = builder.inputType('DestinationOrder', {
+  description: 'An order of destinations.',
+  fields: (t) => ({
+    field: t.field({ type: orderField, required: true, description: 'What to order by.' }),
+    direction: t.field({ type: orderDirection, required: true, description: 'Which end comes first.' }),
+  }),
+})
+
+builder.queryFields((t) => ({
+  destination: t.field({
+    type: destination,
+    nullable: true,
+    description: 'One destination; null when there is none with this id.',
+    args: { id: t.arg.id({ required: true, description: 'Its id, dst_….' }) },
+    resolve: (_, { id }, ctx) => {
+      authorize(ctx.session, 'metadata:read')
+      return ctx.loaders.destination.load(id)
+    },
+  }),
+  destinations: t.field({
+    type: destinationConnection,
+    description: 'The destinations of this sandbox, oldest first unless ordered otherwise.',
+    args: {
+      filter: t.arg({ type: filter, description: 'Only those that match.' }),
+      orderBy: t.arg({ type: order, description: 'Another order.' }),
+      ...pageArgs(t.arg),
+    },
+    resolve: (_, { filter, orderBy, ...args }, { session, stores, parts }) => {
+      authorize(session, 'metadata:read')
+      const { maxPageSize } = parts.guardrails
+      return stores.destination.page({ sandboxId: session.sandbox.id, filter, orderBy, args, maxPageSize })
+    },
+  }),
+}))

@@ -1,0 +1,61 @@
+import type { FileFormat } from '../../domain/model.ts'
+import { builder } from '../builder.ts'
+
+const fileType = builder.enumType('FileType', {
+  description: 'Formats of files.',
+  values: {
+    CSV: { description: 'Comma-separated values (RFC 4180) in UTF-8, with a header row.' },
+    JSON: { description: 'One JSON object a line.' },
+    PARQUET: { description: 'Apache Parquet.' },
+  },
+})
+const compression = builder.enumType('Compression', {
+  description: 'How files are compressed.',
+  values: {
+    NONE: { description: 'Not at all.' },
+    GZIP: { description: 'gzip; the name ends in .gz.' },
+    ZSTD: { description: 'Zstandard; the name ends in .zst.' },
+  },
+})
+
+const NEUTRALIZE = 'Prefix cells that a spreadsheet would run as a formula with an apostrophe.'
+
+export const fileFormat = builder.objectRef<FileFormat>('FileFormat').implement({
+  description: 'How files are written.',
+  fields: (t) => ({
+    type: t.field({ type: fileType, description: 'The format.', resolve: ({ type }) => type }),
+    compression: t.field({
+      type: compression,
+      description: 'How they are compressed.',
+      resolve: (row) => row.compression,
+    }),
+    delimiter: t.exposeString('delimiter', { description: 'Between two cells.' }),
+    quote: t.exposeString('quote', { description: 'Around a cell that needs it.' }),
+    escape: t.exposeString('escape', { description: 'Before a quote inside a quoted cell.' }),
+    nullValue: t.exposeString('nullValue', { description: 'What a missing value is written as.' }),
+    maxRowsPerFile: t.exposeInt('maxRowsPerFile', { description: 'Rows before a new file is begun.' }),
+    manifest: t.exposeBoolean('manifest', { description: 'Whether a manifest lists the files at the end.' }),
+    neutralizeFormulas: t.exposeBoolean('neutralizeFormulas', { description: NEUTRALIZE }),
+  }),
+})
+
+export const fileFormatInput = builder.inputType('FileFormatInput', {
+  description: 'How to write files.',
+  fields: (t) => ({
+    type: t.field({ type: fileType, defaultValue: 'CSV', description: 'The format.' }),
+    compression: t.field({ type: compression, defaultValue: 'NONE', description: 'How to compress them.' }),
+    delimiter: t.string({
+      defaultValue: ',',
+      description: 'Between two cells: comma, semicolon, tab, | or :.',
+    }),
+    quote: t.string({ defaultValue: '"', description: 'Around a cell that needs it.' }),
+    escape: t.string({ defaultValue: '"', description: 'Before a quote inside a quoted cell.' }),
+    nullValue: t.string({ defaultValue: '', description: 'What a missing value is written as.' }),
+    maxRowsPerFile: t.int({ defaultValue: 5_000_000, description: 'Rows before a new file is begun.' }),
+    manifest: t.boolean({
+      defaultValue: true,
+      description: 'Whether a manifest lists the files at the end.',
+    }),
+    neutralizeFormulas: t.boolean({ required: true, defaultValue: true, description: NEUTRALIZE }),
+  }),
+})

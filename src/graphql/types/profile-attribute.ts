@@ -1,0 +1,66 @@
+import { builder } from '../builder.ts'
+import { segmentRuleInput, toRule } from './segment-rule.ts'
+
+const attributeType = builder.enumType('AttributeType', {
+  description: 'What the values of an attribute are.',
+  values: {
+    STRING: { description: 'Texts.' },
+    NUMBER: { description: 'Numbers.' },
+    BOOLEAN: { description: 'true and false.' },
+    DATE_TIME: { description: 'Dates or date-times, as ISO texts.' },
+    MIXED: { description: 'More than one of these.' },
+  },
+})
+
+interface AttributeShape {
+  path: string
+  type: 'STRING' | 'NUMBER' | 'BOOLEAN' | 'DATE_TIME' | 'MIXED'
+  profileCount: number
+  examples: unknown[]
+}
+const profileAttribute = builder.objectRef<AttributeShape>('ProfileAttribute').implement({
+  description: 'An attribute that profiles have.',
+  fields: (t) => ({
+    path: t.exposeString('path', { description: 'Its dotted path, as rules and mappings name it.' }),
+    type: t.field({ type: attributeType, description: 'What its values are.', resolve: ({ type }) => type }),
+    profileCount: t.expose('profileCount', {
+      type: 'BigInt',
+      description: 'How many profiles have a value.',
+    }),
+    examples: t.field({
+      type: ['JSON'],
+      description: 'A few of its values.',
+      resolve: (shape) => shape.examples,
+    }),
+  }),
+})
+
+const preview = builder.objectRef<{ profileCount: number; sample: unknown[] }>('SegmentPreview').implement({
+  description: 'What a rule would select now.',
+  fields: (t) => ({
+    profileCount: t.expose('profileCount', { type: 'BigInt', description: 'How many profiles.' }),
+    sample: t.field({
+      type: ['JSON'],
+      description: 'The attributes of a few of them.',
+      resolve: ({ sample }) => sample,
+    }),
+  }),
+})
+
+builder.queryFields((t) => ({
+  profileAttributes: t.field({
+    type: [profileAttribute],
+    description: 'The attributes seen on profiles, with type, fill rate and example values.',
+    resolve: (_, __, { session, parts }) => parts.services.profile.attributes(session),
+  }),
+  previewSegment: t.field({
+    type: preview,
+    description: 'How many profiles a rule would select now, with a few examples. Nothing is stored.',
+    args: {
+      rule: t.arg({ type: segmentRuleInput, required: true, description: 'The rule to try.' }),
+      sample: t.arg.int({ defaultValue: 5, description: 'How many examples.' }),
+    },
+    resolve: (_, { rule, sample }, { session, parts }) =>
+      parts.services.segment.preview(session, toRule(rule), sample ?? 5),
+  }),
+}))

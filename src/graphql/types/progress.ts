@@ -1,0 +1,92 @@
+import type { RunFailure } from '../../domain/model.ts'
+import { builder } from '../builder.ts'
+
+export interface ProgressFacts {
+  total: number | null
+  received: number
+  exported: number
+  excluded: number
+  failed: number
+  bytes: number
+  files: number
+  startedAt: Date | null
+  /** The moment that the counters are of. */
+  at: Date
+  state: 'WAITING' | 'RUNNING' | 'DONE'
+}
+
+export const progress = builder.objectRef<ProgressFacts>('Progress').implement({
+  description:
+    'How far a run or a segmentation job is. Counters never go backwards and percent never passes 100. Unknown is null, never 0. received = exported + excluded + failed once a run is done.',
+  fields: (t) => ({
+    total: t.field({
+      type: 'BigInt',
+      nullable: true,
+      description: 'How many profiles there are to look at; null until that is known.',
+      resolve: ({ total }) => total,
+    }),
+    received: t.expose('received', { type: 'BigInt', description: 'Profiles looked at so far.' }),
+    exported: t.expose('exported', {
+      type: 'BigInt',
+      description: 'Profiles delivered; for a segmentation job, profiles found to be members.',
+    }),
+    excluded: t.expose('excluded', {
+      type: 'BigInt',
+      description: 'Profiles left out on purpose: no consent, a missing required field, a duplicate.',
+    }),
+    failed: t.expose('failed', { type: 'BigInt', description: 'Profiles that were refused.' }),
+    bytes: t.expose('bytes', { type: 'BigInt', description: 'Bytes delivered.' }),
+    files: t.exposeInt('files', { description: 'Files finished.' }),
+    percent: t.float({
+      nullable: true,
+      description: 'received of total, 0 to 100; null while the total is unknown.',
+      resolve: percentOf,
+    }),
+    rowsPerSecond: t.float({
+      nullable: true,
+      description: 'The mean since the start; null unless running.',
+      resolve: rateOf,
+    }),
+    estimatedCompletionAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it will be done at that rate; null while there is nothing to reckon with.',
+      resolve: estimateOf,
+    }),
+  }),
+})
+
+export const runFailure = builder.objectRef<RunFailure>('RunFailure').implement({
+  description: 'Why a run or a segmentation job failed.',
+  fields: (t) => ({
+    code: t.exposeString('code', { description: 'A stable name of the cause, in capitals.' }),
+    message: t.exposeString('message', { description: 'The cause, and what to do about it.' }),
+    retryable: t.exposeBoolean('retryable', {
+      description: 'Whether the same may succeed when tried again.',
+    }),
+  }),
+})
+
+/** 0 to 100, or null while the total is unknown. */
+export function percentOf({ total, received, state }: ProgressFacts): number | null {
+  if (total === null) return null
+  if (total === 0) return state === 'DONE' ? 100 : null
+  return Math.min(100, (received / total) * 100)
+}
+
+/** Mean rows per second since the start, or null unless running. */
+export function rateOf({ startedAt, at, received, state }: ProgressFacts): number | null {
+  if (state !== 'RUNNING' || !startedAt || received === 0) return null
+  const seconds = (at.getTime() - startedAt.getTime()) / 1000
+  return seconds > 0 ? received / seconds : null
+}
+
+/** When the rest will be done at that rate. */
+export function estimateOf(facts: ProgressFacts): Date | null {
+  const rate = rateOf(facts)
+  if (rate === null || facts.total === null) return null
+  const left = Math.max(0, facts.total - facts.received)
+  const moment = facts.at.getTime() + (left / rate) * 1000
+  // Further away than a DateTime can tell is unknown.
+  return moment < Date.UTC(9999, 0) ? new Date(moment) : null
+}

@@ -1,0 +1,60 @@
+import type { RunFilter } from '../../storage/run.ts'
+import { builder } from '../builder.ts'
+import { distinct } from '../input.ts'
+import { orderDirection, trigger } from './common.ts'
+import { runStatus } from './run-enums.ts'
+
+export const runFilter = builder.inputType('RunFilter', {
+  description: 'Conditions that must all hold. What is absent or null does not filter.',
+  fields: (t) => ({
+    ids: t.idList({ description: 'Only these.' }),
+    dataflowIds: t.idList({ description: 'Through one of these dataflows.' }),
+    segmentIds: t.idList({ description: 'Of one of these segments.' }),
+    destinationIds: t.idList({ description: 'To one of these destinations.' }),
+    status: t.field({ type: [runStatus], description: 'In one of these states.' }),
+    trigger: t.field({ type: [trigger], description: 'Set off like this.' }),
+    createdAfter: t.field({ type: 'DateTime', description: 'Asked for at this moment or later.' }),
+    createdBefore: t.field({ type: 'DateTime', description: 'Asked for before this moment.' }),
+  }),
+})
+
+const orderField = builder.enumType('RunOrderField', {
+  description: 'What runs can be ordered by.',
+  values: {
+    CREATED_AT: { description: 'When it was asked for.' },
+    COMPLETED_AT: { description: 'When it ended; runs that have not are left out.' },
+  },
+})
+export const runOrder = builder.inputType('RunOrder', {
+  description: 'An order of runs.',
+  fields: (t) => ({
+    field: t.field({ type: orderField, required: true, description: 'What to order by.' }),
+    direction: t.field({ type: orderDirection, required: true, description: 'Which end comes first.' }),
+  }),
+})
+
+/** @throws Refusal LIMIT_EXCEEDED for a list that is too long */
+export function decodeRunFilter(filter: RunFilter | null | undefined): RunFilter {
+  const ids = (name: 'ids' | 'dataflowIds' | 'segmentIds' | 'destinationIds') =>
+    distinct(filter?.[name], ['filter', name])
+  return {
+    ...filter,
+    ids: ids('ids'),
+    dataflowIds: ids('dataflowIds'),
+    segmentIds: ids('segmentIds'),
+    destinationIds: ids('destinationIds'),
+    status: distinct(filter?.status, ['filter', 'status']),
+    trigger: distinct(filter?.trigger, ['filter', 'trigger']),
+  }
+}
+
+/** The filter of a list below a segment or dataflow: never reaches beyond it. */
+export function withinParent(
+  filter: RunFilter | null | undefined,
+  key: 'segmentIds' | 'dataflowIds',
+  parentId: string,
+): RunFilter {
+  const decoded = decodeRunFilter(filter)
+  const asked = decoded[key]
+  return { ...decoded, [key]: !asked || asked.includes(parentId) ? [parentId] : [] }
+}

@@ -1,0 +1,141 @@
+import { authorize } from '../../domain/access.ts'
+import type { RunStatus } from '../../domain/model.ts'
+import { encodeEventCursor, TERMINAL_STATUSES } from '../../storage/run-event.ts'
+import type { Row } from '../../storage/tables.ts'
+import { builder } from '../builder.ts'
+import { pageArgs } from '../connection.ts'
+import {
+  activation,
+  dataflow,
+  present,
+  rejectionConnection,
+  run,
+  runConnection,
+  runFile,
+  segment,
+  snapshot,
+} from '../refs.ts'
+import { trigger } from './common.ts'
+import { node } from './node.ts'
+import { type ProgressFacts, progress, runFailure } from './progress.ts'
+import { decodeRejectionFilter, rejectionFilter } from './rejection.ts'
+import { runMode, runPhase, runStatus } from './run-enums.ts'
+import { decodeRunFilter, runFilter, runOrder } from './run-filter.ts'
+
+run.implement({
+  description: 'One export of one segment through one dataflow.',
+  interfaces: [node],
+  fields: (t) => ({
+    dataflow: t.field({
+      type: dataflow,
+      description: 'Through which dataflow.',
+      resolve: ({ dataflowId }, _, { loaders }) => present(loaders.dataflow.load(dataflowId)),
+    }),
+    segment: t.field({
+      type: segment,
+      description: 'Of which segment.',
+      resolve: ({ segmentId }, _, { loaders }) => present(loaders.segment.load(segmentId)),
+    }),
+    snapshot: t.field({
+      type: snapshot,
+      nullable: true,
+      description: 'Of which evaluation: the run sends exactly its members.',
+      resolve: ({ snapshotId }, _, { loaders }) => (snapshotId ? loaders.snapshot.load(snapshotId) : null),
+    }),
+    activation: t.field({
+      type: activation,
+      nullable: true,
+      description: 'The activation that ordered it; null for scheduled runs and retries.',
+      resolve: ({ activationId }, _, { loaders }) =>
+        activationId ? loaders.activation.load(activationId) : null,
+    }),
+    trigger: t.field({ type: trigger, description: 'What set it off.', resolve: (row) => row.trigger }),
+    mode: t.field({ type: runMode, description: 'What it sends.', resolve: ({ mode }) => mode }),
+    status: t.field({ type: runStatus, description: 'How it stands.', resolve: ({ status }) => status }),
+    phase: t.field({ type: runPhase, description: 'What it is doing.', resolve: ({ phase }) => phase }),
+    progress: t.field({
+      type: progress,
+      description: 'How far it is.',
+      resolve: (row, _, { parts }) => progressOf(row, { at: parts.clock(), startedAt: row.startedAt }),
+    }),
+    files: t.field({
+      type: [runFile],
+      description: 'The files that are at the destination, part by part.',
+      resolve: ({ id }, _, { loaders }) => loaders.runFiles.load(id),
+    }),
+    error: t.field({
+      type: runFailure,
+      nullable: true,
+      description: 'Why it failed; null when it did not.',
+      resolve: ({ error }) => error,
+    }),
+    rejections: t.field({
+      type: rejectionConnection,
+      description: 'Profiles that were left out or refused, with the reason.',
+      args: {
+        filter: t.arg({ type: rejectionFilter, description: 'Only those that match.' }),
+        ...pageArgs(t.arg),
+      },
+      resolve: ({ id }, { filter, ...args }, { stores, parts }) => {
+        const { maxPageSize } = parts.guardrails
+        const decoded = decodeRejectionFilter(filter)
+        return stores.run.rejectionPage({ runId: id, filter: decoded, args, maxPageSize })
+      },
+    }),
+    attempt: t.exposeInt('attempt', { description: 'How often a worker has taken it up.' }),
+    lastEventCursor: t.string({
+      nullable: true,
+      description: 'The cursor of the newest event: subscribe with it to see only what comes next.',
+      resolve: ({ id, eventSeq }) => (eventSeq > 0 ? encodeEventCursor(id, eventSeq) : null),
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was asked for.' }),
+    startedAt: t.expose('startedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When a worker first took it up.',
+    }),
+    completedAt: t.expose('completedAt', { type: 'DateTime', nullable: true, description: 'When it ended.' }),
+  }),
+})
+
+type Counted = Pick<
+  Row<'runs'>,
+  'total' | 'received' | 'exported' | 'excluded' | 'failed' | 'bytes' | 'files' | 'status'
+>
+/** The progress of a run, now or as one of its events tells it. */
+export function progressOf(row: Counted, times: { at: Date; startedAt: Date | null }): ProgressFacts {
+  return { ...row, ...times, state: stateOf(row.status) }
+}
+
+function stateOf(status: RunStatus): ProgressFacts['state'] {
+  if (TERMINAL_STATUSES.includes(status)) return 'DONE'
+  return status === 'QUEUED' ? 'WAITING' : 'RUNNING'
+}
+
+builder.queryFields((t) => ({
+  run: t.field({
+    type: run,
+    nullable: true,
+    description: 'One run; null when there is none with this id.',
+    args: { id: t.arg.id({ required: true, description: 'Its id, run_….' }) },
+    resolve: (_, { id }, ctx) => {
+      authorize(ctx.session, 'metadata:read')
+      return ctx.loaders.run.load(id)
+    },
+  }),
+  runs: t.field({
+    type: runConnection,
+    description: 'The runs of this sandbox, newest first unless ordered otherwise.',
+    args: {
+      filter: t.arg({ type: runFilter, description: 'Only those that match.' }),
+      orderBy: t.arg({ type: runOrder, description: 'Another order.' }),
+      ...pageArgs(t.arg),
+    },
+    resolve: (_, { filter, orderBy, ...args }, { session, stores, parts }) => {
+      authorize(session, 'metadata:read')
+      const { maxPageSize } = parts.guardrails
+      const decoded = decodeRunFilter(filter)
+      return stores.run.page({ sandboxId: session.sandbox.id, filter: decoded, orderBy, args, maxPageSize })
+    },
+  }),
+}))

@@ -1,0 +1,60 @@
+import type { Schedule } from '../../domain/model.ts'
+import { builder } from '../builder.ts'
+
+export const frequency = builder.enumType('Frequency', {
+  description: 'How often a mapping is exported.',
+  values: {
+    ONCE: { description: 'A single time.' },
+    EVERY_3_HOURS: { description: 'Eight times a day.' },
+    EVERY_6_HOURS: { description: 'Four times a day.' },
+    EVERY_8_HOURS: { description: 'Three times a day.' },
+    EVERY_12_HOURS: { description: 'Twice a day.' },
+    DAILY: { description: 'Every day.' },
+    WEEKLY: { description: 'Every week, on the weekday of the start date.' },
+    MONTHLY: { description: 'Every month, on the day of the start date.' },
+  },
+})
+export const scheduleTrigger = builder.enumType('ScheduleTrigger', {
+  description: 'What sets a scheduled export off.',
+  values: {
+    SCHEDULED: { description: 'The hour of startTime.' },
+    AFTER_SEGMENT_EVALUATION: { description: "The end of the day's segmentation." },
+  },
+})
+export const exportMode = builder.enumType('ExportMode', {
+  description: 'What scheduled runs send.',
+  values: {
+    DAILY_FULL_EXPORT: { description: 'Every member, every time.' },
+    FIRST_FULL_THEN_INCREMENTAL: { description: 'Every member the first time, then what changed.' },
+  },
+})
+
+export const schedule = builder.objectRef<Schedule>('Schedule').implement({
+  description:
+    "`endDate` is exclusive. `startTime` is HH:00 in UTC. AFTER_SEGMENT_EVALUATION runs as soon as the day's segmentation is done.",
+  fields: (t) => ({
+    frequency: t.field({ type: frequency, description: 'How often.', resolve: (row) => row.frequency }),
+    trigger: t.field({ type: scheduleTrigger, description: 'At what.', resolve: (row) => row.trigger }),
+    startDate: t.expose('startDate', { type: 'Date', description: 'The first day.' }),
+    endDate: t.expose('endDate', {
+      type: 'Date',
+      nullable: true,
+      description: 'The day after the last; null for no end.',
+    }),
+    startTime: t.exposeString('startTime', {
+      nullable: true,
+      description: 'HH:00 in UTC; null after segment evaluation.',
+    }),
+  }),
+})
+
+export const scheduleInput = builder.inputType('ScheduleInput', {
+  description: 'When a segment is exported.',
+  fields: (t) => ({
+    frequency: t.field({ type: frequency, required: true, description: 'How often.' }),
+    trigger: t.field({ type: scheduleTrigger, defaultValue: 'SCHEDULED', description: 'At what.' }),
+    startDate: t.field({ type: 'Date', required: true, description: 'The first day.' }),
+    endDate: t.field({ type: 'Date', description: 'The day after the last; absent for no end.' }),
+    startTime: t.string({ description: 'HH:00 in UTC; 00:00 when absent.' }),
+  }),
+})

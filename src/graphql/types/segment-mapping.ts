@@ -1,0 +1,85 @@
+import { builder } from '../builder.ts'
+import { dataflow, destination, present, run, segment, segmentMapping } from '../refs.ts'
+import { node } from './node.ts'
+import { exportMode, schedule } from './schedule.ts'
+
+const mappingStatus = builder.enumType('MappingStatus', {
+  description: 'Whether a segment is sent through a dataflow.',
+  values: {
+    ACTIVE: { description: 'It is.' },
+    INACTIVE: { description: 'It rests.' },
+    DELETED: { description: 'It was unmapped; partners still see the row.' },
+  },
+})
+
+segmentMapping.implement({
+  description: 'One segment in one dataflow: the row a partner looks a segment up by.',
+  interfaces: [node],
+  fields: (t) => ({
+    number: t.exposeInt('number', { description: '`destinationMappingId` of the partner API.' }),
+    segment: t.field({
+      type: segment,
+      description: 'The segment.',
+      resolve: ({ segmentId }, _, { loaders }) => present(loaders.segment.load(segmentId)),
+    }),
+    dataflow: t.field({
+      type: dataflow,
+      description: 'The dataflow.',
+      resolve: ({ dataflowId }, _, { loaders }) => present(loaders.dataflow.load(dataflowId)),
+    }),
+    destination: t.field({
+      type: destination,
+      description: 'Where the dataflow leads.',
+      resolve: ({ destinationId }, _, { loaders }) => present(loaders.destination.load(destinationId)),
+    }),
+    elementName: t.exposeString('elementName', {
+      description: 'The name that the partner sees; `elementName` of the partner API.',
+    }),
+    elementDescription: t.exposeString('elementDescription', {
+      nullable: true,
+      description: '`elementDescription` of the partner API.',
+    }),
+    elementStatus: t.field({
+      type: mappingStatus,
+      description: '`elementStatus` of the partner API.',
+      resolve: (row) => row.elementStatus,
+    }),
+    schedule: t.field({
+      type: schedule,
+      description: 'When it is exported.',
+      resolve: (row) => row.schedule,
+    }),
+    exportMode: t.field({
+      type: exportMode,
+      description: 'What scheduled runs send.',
+      resolve: (row) => row.exportMode,
+    }),
+    filenameTemplate: t.exposeString('filenameTemplate', {
+      nullable: true,
+      description: 'How its files are named; null for the default.',
+    }),
+    activatedAt: t.expose('activatedAt', { type: 'DateTime', description: 'When it was mapped.' }),
+    adHocAllowedFrom: t.expose('adHocAllowedFrom', {
+      type: 'DateTime',
+      description: 'From when on ad-hoc activation is allowed.',
+    }),
+    lastRun: t.field({
+      type: run,
+      nullable: true,
+      description: 'Its newest run; null when it was never sent.',
+      resolve: async ({ id }, _, { loaders }) => (await loaders.runsOfMapping.load(id))[0],
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the row was made.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
+  }),
+})
+
+export const segmentMappingFilter = builder.inputType('SegmentMappingFilter', {
+  description: 'Conditions that must all hold. What is absent or null does not filter.',
+  fields: (t) => ({
+    numbers: t.intList({ description: 'Only those with these numbers; at most 1,000.' }),
+    status: t.field({ type: [mappingStatus], description: 'In one of these states.' }),
+    search: t.string({ description: 'Text in elementName, whatever the case, taken literally.' }),
+    updatedSince: t.field({ type: 'DateTime', description: 'Changed at this moment or later.' }),
+  }),
+})

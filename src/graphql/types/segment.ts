@@ -1,0 +1,136 @@
+import { authorize } from '../../domain/access.ts'
+import { builder } from '../builder.ts'
+import { pageArgs } from '../connection.ts'
+import {
+  runConnection,
+  segment,
+  segmentConnection,
+  segmentMappingConnection,
+  snapshot,
+  snapshotConnection,
+} from '../refs.ts'
+import { ORDER_FIELDS, orderDirection } from './common.ts'
+import { node } from './node.ts'
+import { runFilter, withinParent } from './run-filter.ts'
+import { segmentRule } from './segment-rule.ts'
+
+export const segmentStatus = builder.enumType('SegmentStatus', {
+  description: 'Where a segment is in its life.',
+  values: {
+    DRAFT: { description: 'Being written: not evaluated, not sent.' },
+    ACTIVE: { description: 'Evaluated every day and may be sent.' },
+    INACTIVE: { description: 'At rest: keeps its snapshot, not evaluated.' },
+    DELETED: { description: 'Out of use for good; kept for history.' },
+  },
+})
+
+segment.implement({
+  description: 'A rule that selects profiles, and who was selected when.',
+  interfaces: [node],
+  fields: (t) => ({
+    number: t.exposeInt('number', { description: 'The numeric id that partners see.' }),
+    name: t.exposeString('name', { description: 'What people call it.' }),
+    description: t.exposeString('description', { nullable: true, description: 'Who is meant.' }),
+    status: t.field({
+      type: segmentStatus,
+      description: 'Where it is in its life.',
+      resolve: ({ status }) => status,
+    }),
+    rule: t.field({
+      type: segmentRule,
+      nullable: true,
+      description: 'The rule as structured data.',
+      resolve: ({ rule }) => rule,
+    }),
+    expression: t.exposeString('expression', {
+      nullable: true,
+      description: 'The rule as one readable line.',
+    }),
+    snapshot: t.field({
+      type: snapshot,
+      nullable: true,
+      description: 'The latest finished evaluation. Ad-hoc activation exports exactly this snapshot.',
+      resolve: ({ snapshotId }, _, { loaders }) => (snapshotId ? loaders.snapshot.load(snapshotId) : null),
+    }),
+    snapshots: t.field({
+      type: snapshotConnection,
+      description: 'All evaluations that are known, newest first.',
+      args: pageArgs(t.arg),
+      resolve: ({ id, sandboxId }, args, { stores, parts }) => {
+        const { maxPageSize } = parts.guardrails
+        return stores.snapshot.page({ sandboxId, segmentId: id, args, maxPageSize })
+      },
+    }),
+    mappings: t.field({
+      type: segmentMappingConnection,
+      description: 'The dataflows that it is mapped in, oldest first.',
+      args: pageArgs(t.arg),
+      resolve: ({ id, sandboxId }, args, { stores, parts }) => {
+        const { maxPageSize } = parts.guardrails
+        return stores.segmentMapping.page({ sandboxId, of: { segmentId: id }, args, maxPageSize })
+      },
+    }),
+    runs: t.field({
+      type: runConnection,
+      description: 'Its exports, newest first.',
+      args: { filter: t.arg({ type: runFilter, description: 'Only those that match.' }), ...pageArgs(t.arg) },
+      resolve: ({ id, sandboxId }, { filter, ...args }, { stores, parts }) => {
+        const { maxPageSize } = parts.guardrails
+        const own = withinParent(filter, 'segmentIds', id)
+        return stores.run.page({ sandboxId, filter: own, args, maxPageSize })
+      },
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
+  }),
+})
+
+const filter = builder.inputType('SegmentFilter', {
+  description: 'Conditions that must all hold. What is absent or null does not filter.',
+  fields: (t) => ({
+    ids: t.idList({ description: 'Only these.' }),
+    numbers: t.intList({ description: 'Only those with these numeric ids.' }),
+    search: t.string({ description: 'Text in the name, whatever the case, taken literally.' }),
+    status: t.field({ type: [segmentStatus], description: 'In one of these states.' }),
+    destinationId: t.id({ description: 'Mapped to this destination.' }),
+    updatedSince: t.field({ type: 'DateTime', description: 'Changed at this moment or later.' }),
+  }),
+})
+const orderField = builder.enumType('SegmentOrderField', {
+  description: 'What segments can be ordered by.',
+  values: ORDER_FIELDS,
+})
+const order = builder.inputType('SegmentOrder', {
+  description: 'An order of segments.',
+  fields: (t) => ({
+    field: t.field({ type: orderField, required: true, description: 'What to order by.' }),
+    direction: t.field({ type: orderDirection, required: true, description: 'Which end comes first.' }),
+  }),
+})
+
+builder.queryFields((t) => ({
+  segment: t.field({
+    type: segment,
+    nullable: true,
+    description: 'One segment; null when there is none with this id.',
+    args: { id: t.arg.id({ required: true, description: 'Its id, seg_….' }) },
+    resolve: (_, { id }, ctx) => {
+      authorize(ctx.session, 'metadata:read')
+      return ctx.loaders.segment.load(id)
+    },
+  }),
+  segments: t.field({
+    type: segmentConnection,
+    description: 'The segments of this sandbox, oldest first unless ordered otherwise.',
+    args: {
+      filter: t.arg({ type: filter, description: 'Only those that match.' }),
+      orderBy: t.arg({ type: order, description: 'Another order.' }),
+      ...pageArgs(t.arg),
+    },
+    resolve: (_, { filter, orderBy, ...args }, { session, stores, parts }) => {
+      authorize(session, 'metadata:read')
+      const { maxPageSize } = parts.guardrails
+      return stores.segment.page({ sandboxId: session.sandbox.id, filter, orderBy, args, maxPageSize })
+    },
+  }),
+}))

@@ -1,0 +1,175 @@
+// Opaque bearer tokens. A secret is 256 random bits, shown once; only its SHA-256 is stored, so a lookup by hash
+// is the comparison, and its timing tells nothing about a secret that is near.
+import { createHash, randomBytes } from 'node:crypto'
+import { authorize, type Session } from '../domain/access.ts'
+import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
+import type { Role } from '../domain/model.ts'
+import { checkName, normalizeName } from '../domain/text.ts'
+import { destinationStore } from '../storage/destination.ts'
+import type { Row } from '../storage/tables.ts'
+import { tokenStore } from '../storage/token.ts'
+import type { ServiceContext } from './context.ts'
+
+export interface CreateTokenInput {
+  name: string
+  roles: Role[]
+  destinationIds?: string[] | null | undefined
+  expiresAt?: Date | null | undefined
+}
+/** A session before its sandbox is chosen. */
+export interface Identity extends Omit<Session, 'sandbox'> {
+  /** The only sandbox that the token is good for; null: all. */
+  sandboxId: string | null
+  expiresAt: Date | null
+}
+export type TokenService = ReturnType<typeof tokenService>
+
+const USE_RECORDED_EVERY_MS = 60_000
+const MAX_SECRET_LENGTH = 512
+const ADMIN_CLIENT_ID = 'cli_admin'
+
+export function tokenService(ctx: ServiceContext) {
+  const { database, clock, newId, log } = ctx
+  const store = tokenStore(database)
+  const destinations = destinationStore(database)
+
+  const recordUse = async (token: Row<'apiTokens'>) => {
+    const now = clock()
+    if (token.lastUsedAt && now.getTime() - token.lastUsedAt.getTime() < USE_RECORDED_EVERY_MS) return
+    // The record is a courtesy: a full disk must not lock readers out.
+    await database.batch([store.update(token.id, { lastUsedAt: now })]).catch((error: unknown) => {
+      log.warn({ err: error, tokenId: token.id }, 'the use of a token could not be recorded')
+    })
+  }
+  const isLive = (token: Row<'apiTokens'>) =>
+    token.revokedAt === null && (token.expiresAt === null || token.expiresAt > clock())
+
+  return {
+    /**
+     * Makes a token of the session's sandbox; a token with the role ADMIN is good for every sandbox.
+     * @returns the row, and the secret, which cannot be read again
+     */
+    async create(session: Session, input: CreateTokenInput) {
+      authorize(session, 'tokens:write')
+      const destinationIds = [...new Set(input.destinationIds ?? [])]
+      const found = await destinations.byIds(session.sandbox.id, destinationIds.slice(0, 250))
+      const errors = checkToken(input, { now: clock(), known: new Set(found.map(({ id }) => id)) })
+      if (errors.length > 0) throw new Refusal(errors)
+      const secret = newSecret()
+      const token: Row<'apiTokens'> = {
+        id: newId('apiToken'),
+        sandboxId: input.roles.includes('ADMIN') ? null : session.sandbox.id,
+        clientId: `cli_${randomBytes(12).toString('hex')}`,
+        name: normalizeName(input.name),
+        roles: [...new Set(input.roles)],
+        destinationIds: input.roles.includes('PARTNER') ? destinationIds : null,
+        secretHash: hashOf(secret),
+        createdAt: clock(),
+        expiresAt: input.expiresAt ?? null,
+        lastUsedAt: null,
+        revokedAt: null,
+      }
+      await database.batch([store.insert(token)])
+      return { token, secret }
+    },
+
+    async list(session: Session): Promise<Row<'apiTokens'>[]> {
+      authorize(session, 'tokens:write')
+      return store.list(session.sandbox.id)
+    },
+
+    /** Ends a token for good. Revoking it again changes nothing. */
+    async revoke(session: Session, id: string): Promise<Row<'apiTokens'>> {
+      authorize(session, 'tokens:write')
+      const [token] = await store.byIds(session.sandbox.id, [id])
+      if (!token) throw new Refusal(notFound('API token', id, ['id']))
+      if (token.revokedAt) return token
+      const revokedAt = clock()
+      await database.batch([store.update(id, { revokedAt })])
+      return { ...token, revokedAt }
+    },
+
+    /** Who holds the secret, or null for an unknown, expired or revoked one: nobody can tell which. */
+    async authenticate(secret: string): Promise<Identity | null> {
+      if (secret === '' || secret.length > MAX_SECRET_LENGTH) return null
+      const token = await store.bySecretHash(hashOf(secret))
+      if (!token || !isLive(token)) return null
+      await recordUse(token)
+      const { id: tokenId, name, roles, destinationIds, sandboxId, expiresAt } = token
+      return { tokenId, name, roles, destinationIds, sandboxId, expiresAt }
+    },
+
+    /** Whether a token that was good when a stream began is still good. */
+    async isLive(tokenId: string): Promise<boolean> {
+      const token = await store.byId(tokenId)
+      return token !== null && isLive(token)
+    },
+
+    /**
+     * Sees to it that there is an administrator's token: the configured one, or a new one on the first start.
+     * @returns the new secret, to be shown once, or null
+     */
+    async ensureAdmin(configured?: string | null): Promise<string | null> {
+      const present = await store.byClientId(ADMIN_CLIENT_ID)
+      const isSame = present?.secretHash === hashOf(configured ?? '')
+      if (present && (!configured || (isSame && isLive(present)))) return null
+      const secret = configured ?? newSecret()
+      const fresh = { secretHash: hashOf(secret), expiresAt: null, revokedAt: null }
+      const write = present
+        ? store.update(present.id, fresh)
+        : store.insert({
+            ...fresh,
+            id: newId('apiToken'),
+            clientId: ADMIN_CLIENT_ID,
+            name: 'admin',
+            roles: ['ADMIN'],
+            createdAt: clock(),
+          })
+      await database.batch([write])
+      return configured ? null : secret
+    },
+  }
+}
+
+function newSecret(): string {
+  return `agw_${randomBytes(32).toString('base64url')}`
+}
+
+function hashOf(secret: string): string {
+  return createHash('sha256').update(secret).digest('hex')
+}
+
+function checkToken(input: CreateTokenInput, facts: { now: Date; known: Set<string> }): UserError[] {
+  const errors = checkName(input.name, ['input', 'name'])
+  const ids = input.destinationIds ?? []
+  const isPartner = input.roles.includes('PARTNER')
+  if (input.roles.length === 0) {
+    errors.push(invalid(['input', 'roles'], 'Give the token at least one role.'))
+  }
+  if (isPartner && new Set(input.roles).size > 1) {
+    errors.push(invalid(['input', 'roles'], 'PARTNER cannot be combined with another role.'))
+  }
+  if (isPartner !== ids.length > 0) {
+    const rule = isPartner ? 'A PARTNER token needs' : 'Only a PARTNER token has'
+    errors.push(invalid(['input', 'destinationIds'], `${rule} destinations.`))
+  }
+  if (ids.length > 250) {
+    errors.push({
+      code: 'LIMIT_EXCEEDED',
+      message: 'A token has at most 250 destinations.',
+      path: ['input', 'destinationIds'],
+      limit: 250,
+      requested: ids.length,
+    })
+  } else {
+    ids.forEach((id, index) => {
+      if (!facts.known.has(id)) {
+        errors.push(notFound('destination', id, ['input', 'destinationIds', String(index)]))
+      }
+    })
+  }
+  if (input.expiresAt && input.expiresAt <= facts.now) {
+    errors.push(invalid(['input', 'expiresAt'], 'expiresAt must be in the future.'))
+  }
+  return errors
+}

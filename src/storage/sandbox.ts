@@ -1,0 +1,22 @@
+import { eq, inArray } from 'drizzle-orm'
+import type { Database, Query } from './database.ts'
+import type { NewRow, Row } from './tables.ts'
+
+export type SandboxStore = ReturnType<typeof sandboxStore>
+
+/** Sandboxes are the outermost nouns: whoever asks decides which of them a caller may see. */
+export function sandboxStore({ db, tables: { sandboxes } }: Database) {
+  return {
+    byIds: (ids: string[]): Promise<Row<'sandboxes'>[]> =>
+      db.select().from(sandboxes).where(inArray(sandboxes.id, ids)),
+
+    async byName(name: string): Promise<Row<'sandboxes'> | null> {
+      const [row] = await db.select().from(sandboxes).where(eq(sandboxes.name, name))
+      return row ?? null
+    },
+
+    all: (): Promise<Row<'sandboxes'>[]> => db.select().from(sandboxes).orderBy(sandboxes.name),
+
+    insert: (row: NewRow<'sandboxes'>): Query => db.insert(sandboxes).values(row),
+  }
+}

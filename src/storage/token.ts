@@ -1,0 +1,40 @@
+import { and, eq, inArray, isNull, or } from 'drizzle-orm'
+import type { Database, Query } from './database.ts'
+import type { NewRow, Row } from './tables.ts'
+
+export type TokenStore = ReturnType<typeof tokenStore>
+
+/** A sandbox's tokens are its own and those of the whole gateway, which have no sandbox. */
+export function tokenStore({ db, tables: { apiTokens } }: Database) {
+  const within = (sandboxId: string) => or(eq(apiTokens.sandboxId, sandboxId), isNull(apiTokens.sandboxId))
+  return {
+    byIds: (sandboxId: string, ids: string[]): Promise<Row<'apiTokens'>[]> =>
+      db
+        .select()
+        .from(apiTokens)
+        .where(and(within(sandboxId), inArray(apiTokens.id, ids))),
+
+    list: (sandboxId: string): Promise<Row<'apiTokens'>[]> =>
+      db.select().from(apiTokens).where(within(sandboxId)).orderBy(apiTokens.createdAt, apiTokens.id),
+
+    async byId(id: string): Promise<Row<'apiTokens'> | null> {
+      const [row] = await db.select().from(apiTokens).where(eq(apiTokens.id, id))
+      return row ?? null
+    },
+
+    async bySecretHash(hash: string): Promise<Row<'apiTokens'> | null> {
+      const [row] = await db.select().from(apiTokens).where(eq(apiTokens.secretHash, hash))
+      return row ?? null
+    },
+
+    async byClientId(clientId: string): Promise<Row<'apiTokens'> | null> {
+      const [row] = await db.select().from(apiTokens).where(eq(apiTokens.clientId, clientId))
+      return row ?? null
+    },
+
+    insert: (row: NewRow<'apiTokens'>): Query => db.insert(apiTokens).values(row),
+
+    update: (id: string, changes: Partial<NewRow<'apiTokens'>>): Query =>
+      db.update(apiTokens).set(changes).where(eq(apiTokens.id, id)),
+  }
+}

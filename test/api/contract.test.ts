@@ -1,0 +1,132 @@
+import { readFileSync } from 'node:fs'
+import {
+  buildSchema,
+  type GraphQLArgument,
+  type GraphQLField,
+  type GraphQLInputField,
+  type GraphQLNamedType,
+  type GraphQLSchema,
+  isEnumType,
+  isInputObjectType,
+  isInterfaceType,
+  isIntrospectionType,
+  isObjectType,
+  print,
+  valueToLiteral,
+} from 'graphql'
+import { describe, expect, it } from 'vitest'
+import { schema } from '../../src/graphql/schema.ts'
+
+const contract = buildSchema(readFileSync(new URL('../data/contract.graphql', import.meta.url), 'utf8'))
+
+/** What the contract has and this version does not, and when it comes. */
+const MISSING = [
+  // With destinations that need an account.
+  'Mutation.createDestinationAccount',
+  'Mutation.removeDestinationAccount',
+  'Mutation.updateDestinationAccount',
+  'Mutation.verifyDestinationAccount',
+  'CreateDestinationAccountInput',
+  'UpdateDestinationAccountInput',
+  'DestinationAccountPayload',
+  // With destinations that refuse single profiles.
+  'Mutation.retryRejections',
+  // With the dashboard's stream and the partner API.
+  'Subscription.runUpdated',
+  'Subscription.segmentMappingChanged',
+  'SegmentMappingChange',
+  // With scheduled runs.
+  'Dataflow.nextRunAt',
+].sort()
+
+/** What this version has beyond the contract. */
+const ADDED = ['FileFormat.neutralizeFormulas', 'FileFormatInput.neutralizeFormulas']
+
+describe('the schema', () => {
+  it('has all of the contract but what is listed as missing, and nothing unlisted beyond it', () => {
+    const ours = coordinates(schema)
+    const theirs = coordinates(contract)
+    const missing = [...theirs.keys()].filter((name) => !ours.has(name) && !isInside(name, MISSING))
+    const beyond = [...ours.keys()].filter((name) => !theirs.has(name))
+    expect(missing).toEqual([])
+    expect(MISSING.filter((name) => ours.has(name))).toEqual([])
+    expect(beyond.sort()).toEqual(ADDED)
+  })
+
+  it('means the same wherever both speak: types, nullability, defaults, interfaces', () => {
+    const theirs = coordinates(contract)
+    const differences = [...coordinates(schema)]
+      .filter(([name, signature]) => theirs.has(name) && theirs.get(name) !== signature)
+      .map(([name, signature]) => `${name}: ${signature}, but the contract has ${theirs.get(name)}`)
+    expect(differences).toEqual([])
+  })
+
+  it('lists arguments in the order of the contract', () => {
+    for (const [name, type] of Object.entries(contract.getTypeMap())) {
+      const own = schema.getType(name)
+      if (!isObjectType(type) || !isObjectType(own) || isIntrospectionType(type)) continue
+      for (const [key, field] of Object.entries(type.getFields())) {
+        const names = own.getFields()[key]?.args.map((arg) => arg.name)
+        if (names) expect(names, `${name}.${key}`).toEqual(field.args.map((arg) => arg.name))
+      }
+    }
+  })
+
+  it('describes every type, field, argument and value', () => {
+    const silent = [...described(schema)].filter(([, text]) => !text?.trim()).map(([name]) => name)
+    expect(silent).toEqual([])
+  })
+})
+
+const isInside = (name: string, list: string[]) =>
+  list.some((entry) => name === entry || name.startsWith(`${entry}.`) || name.startsWith(`${entry}(`))
+
+const ownTypes = (of: GraphQLSchema): GraphQLNamedType[] =>
+  Object.values(of.getTypeMap()).filter(
+    (type) => !isIntrospectionType(type) && !['String', 'Int', 'Float', 'Boolean', 'ID'].includes(type.name),
+  )
+
+/** Every schema coordinate with what it promises. */
+function coordinates(of: GraphQLSchema): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const type of ownTypes(of)) {
+    const isOneOf = isInputObjectType(type) && type.isOneOf ? ' @oneOf' : ''
+    const interfaces =
+      isObjectType(type) || isInterfaceType(type) ? type.getInterfaces().map((one) => one.name) : []
+    found.set(type.name, `${type.constructor.name} ${interfaces.sort().join(' & ')}${isOneOf}`)
+    if (isEnumType(type))
+      for (const value of type.getValues()) found.set(`${type.name}.${value.name}`, 'value')
+    if (isInputObjectType(type)) {
+      for (const field of Object.values(type.getFields()))
+        found.set(`${type.name}.${field.name}`, input(field))
+    }
+    if (isObjectType(type) || isInterfaceType(type)) {
+      for (const field of Object.values(type.getFields())) {
+        found.set(`${type.name}.${field.name}`, String(field.type))
+        for (const arg of field.args) found.set(`${type.name}.${field.name}(${arg.name}:)`, input(arg))
+      }
+    }
+  }
+  return found
+}
+
+function input(of: GraphQLArgument | GraphQLInputField): string {
+  const fallback = of.default ?? (of.defaultValue === undefined ? undefined : { value: of.defaultValue })
+  if (!fallback) return String(of.type)
+  const literal = 'literal' in fallback ? fallback.literal : valueToLiteral(fallback.value, of.type)
+  return `${of.type} = ${literal ? print(literal) : '?'}`
+}
+
+function* described(of: GraphQLSchema): Generator<[string, string | null | undefined]> {
+  for (const type of ownTypes(of)) {
+    yield [type.name, type.description]
+    if (isEnumType(type))
+      for (const one of type.getValues()) yield [`${type.name}.${one.name}`, one.description]
+    if (!isObjectType(type) && !isInterfaceType(type) && !isInputObjectType(type)) continue
+    for (const field of Object.values<GraphQLField<unknown, unknown> | GraphQLInputField>(type.getFields())) {
+      yield [`${type.name}.${field.name}`, field.description]
+      if (!('args' in field)) continue
+      for (const arg of field.args) yield [`${type.name}.${field.name}(${arg.name}:)`, arg.description]
+    }
+  }
+}
