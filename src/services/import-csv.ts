@@ -101,7 +101,7 @@ function split(block: RecordBlock, { delimiter, ending }: CsvLayout): string[][]
 
 function wholeRecords(block: RecordBlock, ending: string): Buffer {
   const { bytes, starts, ends, rejected } = block
-  if (rejected.length === 0) return bytes.subarray(starts[0], ends.at(-1))
+  if (rejected.length === 0) return bytes.subarray(starts[0], (ends.at(-1) ?? 0) + 1)
   const lineBreak = Buffer.from(ending)
   return Buffer.concat(starts.flatMap((start, index) => [bytes.subarray(start, ends[index]), lineBreak]))
 }

@@ -40,7 +40,9 @@ export interface ImportResult {
   inserted: number
   updated: number
   rejected: number
-  /** Type null: no row has a value there. */
+  /** Stopped by the signal: what is counted is written, the rest is not. */
+  interrupted: boolean
+  /** Type null: no row has a value there. Empty when interrupted. */
   columns: { path: string; type: AttributeType | null }[]
 }
 type Column = ImportResult['columns'][number]
@@ -58,8 +60,21 @@ const TYPING_SHARE = 0.35
  * @throws Refusal when the key or the header cannot be used; then nothing was written
  */
 export async function importProfiles(options: ImportOptions): Promise<ImportResult> {
-  const { database, sandboxId, format, onProgress, signal } = options
   const key = checkedKey(options.key)
+  const counts: Counts = { inserted: 0, updated: 0, rejected: 0 }
+  try {
+    const columns = await importFrom(options, key, counts)
+    return { ...counts, interrupted: false, columns }
+  } catch (error) {
+    if (options.signal?.aborted) return { ...counts, interrupted: true, columns: [] }
+    throw error
+  }
+}
+
+type Counts = Pick<ImportResult, 'inserted' | 'updated' | 'rejected'>
+
+async function importFrom(options: ImportOptions, key: string, counts: Counts): Promise<Column[]> {
+  const { database, sandboxId, format, onProgress, signal } = options
   signal?.throwIfAborted()
   const source = await openSource({
     input: options.input,
@@ -69,15 +84,14 @@ export async function importProfiles(options: ImportOptions): Promise<ImportResu
     onSpooled: (bytes) => onProgress?.({ bytes, totalBytes: null, rows: 0 }),
   })
   try {
-    const store = profileStore(database)
     const run = format === 'csv' ? await csvImport(source, key, options) : ndjsonImport(source, key)
-    const namespaceId = await store.ensureNamespace(sandboxId, key)
+    const namespaceId = await profileStore(database).ensureNamespace(sandboxId, key)
     // Where types are known before the first row, whoever sees the values knows that they disagreed.
     await writeHints(options, run.columns())
-    const counts = await write({ ...options, source, namespaceId, run })
+    await write({ ...options, source, namespaceId, run, counts })
     const columns = run.columns()
     if (format === 'ndjson') await writeHints(options, columns)
-    return { ...counts, columns }
+    return columns
   } finally {
     await source.close()
   }
@@ -118,11 +132,10 @@ function ndjsonImport(source: Source, key: string): Run {
 }
 
 async function write(
-  options: ImportOptions & { source: Source; namespaceId: number; run: Run },
-): Promise<Omit<ImportResult, 'columns'>> {
-  const { database, sandboxId, source, namespaceId, run, signal } = options
+  options: ImportOptions & { source: Source; namespaceId: number; run: Run; counts: Counts },
+): Promise<void> {
+  const { database, sandboxId, source, namespaceId, run, counts, signal } = options
   const changed = profileStore(database).changed(sandboxId)
-  const counts = { inserted: 0, updated: 0, rejected: 0 }
   let bytes = 0
   let batch: ProfilePatch[] = []
   let size = 0
@@ -153,7 +166,6 @@ async function write(
     }
   }
   await flush()
-  return counts
 }
 
 async function writeHints({ database, sandboxId }: ImportOptions, columns: Column[]): Promise<void> {
