@@ -23,12 +23,13 @@ export interface ImportOptions {
  * file and do not stop the rest. Interrupted, it ends after the batch in hand.
  */
 export async function importFile(config: Config, file: string, options: ImportOptions): Promise<void> {
-  const known = options.format ?? formatOf(file)
-  const { input, bytes } = await openInput(file)
-  const format = known ?? (await sniff(input))
-  const rejects = rejectedFile(file === '-' ? path.resolve('import') : path.resolve(file))
-  const bar = progress(file === '-' ? 'stdin' : path.basename(file), bytes)
+  const isStdin = file === '-'
+  const stats = isStdin ? null : statOf(file)
+  const format = options.format ?? formatOf(file) ?? (await sniff(isStdin ? process.stdin : head(file)))
+  const rejects = rejectedFile(path.resolve(isStdin ? 'import' : file))
+  const bar = progress(isStdin ? 'stdin' : path.basename(file), stats?.isFile() ? stats.size : null)
   const stop = stopSignal(() => note('Stopping after this batch.'))
+  stop.signal.addEventListener('abort', () => isStdin && process.stdin.destroy()) // it may never send more
   try {
     const result = await withDatabase(config, options.sandbox, ({ ctx, session }) =>
       importProfiles({
@@ -36,29 +37,31 @@ export async function importFile(config: Config, file: string, options: ImportOp
         sandboxId: session.sandbox.id,
         key: options.key,
         format,
-        input,
+        input: isStdin ? process.stdin : file,
         signal: stop.signal,
-        onProgress: ({ bytes: done, rows }) => bar.update(done, rows),
+        onProgress: ({ bytes, rows }) => bar.update(bytes, rows),
         onRejected: rejects.add,
       }),
     )
     bar.stop()
-    const rejectedTo = rejects.close()
     const { inserted, updated, rejected } = result
-    if (options.json) printJson({ ...result, rejectedTo, interrupted: stop.signal.aborted })
+    if (options.json) printJson({ ...result, rejectedTo: rejects.file() })
     else print(`${count(inserted)} inserted, ${count(updated)} updated, ${count(rejected)} rejected`)
-    if (rejectedTo) note(`The rejected rows, each with its reason, are in ${rejectedTo}.`)
-    if (stop.signal.aborted) {
-      throw new Failure(
-        'Stopped before the end. What is counted above is imported; run it again for the rest.',
-      )
+    if (result.interrupted) {
+      throw new Failure('Stopped before the end; what is counted is imported. Run it again for all of it.')
     }
   } finally {
     bar.stop()
-    rejects.close()
     stop.dispose()
-    input.destroy()
+    rejects.close()
+    if (rejects.file()) note(`The rejected rows, each with its reason, are in ${rejects.file()}`)
   }
+}
+
+function statOf(file: string): fs.Stats {
+  const stats = fs.statSync(file)
+  if (stats.isDirectory()) throw new Failure(`${file} is a folder. Name a file.`)
+  return stats
 }
 
 function formatOf(file: string): Format | null {
@@ -79,22 +82,18 @@ function formatOf(file: string): Format | null {
   return null
 }
 
+const head = (file: string): Readable => fs.createReadStream(file, { end: 1023 })
+
 /** NDJSON begins with a brace, a header row hardly does. Gives the bytes back to the stream. */
 async function sniff(input: Readable): Promise<Format> {
   for await (const chunk of input.iterator({ destroyOnReturn: false })) {
     input.unshift(chunk)
-    return String(chunk).trimStart().startsWith('{') ? 'ndjson' : 'csv'
+    return String(chunk)
+      .replace(/^\uFEFF/, '')
+      .trimStart()
+      .startsWith('{')
+      ? 'ndjson'
+      : 'csv'
   }
   return 'csv'
-}
-
-async function openInput(file: string): Promise<{ input: Readable; bytes: number | null }> {
-  if (file === '-') return { input: process.stdin, bytes: null }
-  const handle = await fs.promises.open(file)
-  const stat = await handle.stat()
-  if (stat.isDirectory()) {
-    await handle.close()
-    throw new Failure(`${file} is a folder. Name a file.`)
-  }
-  return { input: handle.createReadStream(), bytes: stat.isFile() ? stat.size : null }
 }

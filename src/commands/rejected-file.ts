@@ -4,20 +4,19 @@ import fs from 'node:fs'
 export function rejectedFile(beside: string) {
   const file = `${beside}.rejected.ndjson`
   let handle: number | null = null
-  let isUsed = false
+  let rows = 0
   return {
     add(row: object): void {
-      if (handle === null) {
-        handle = fs.openSync(file, isUsed ? 'a' : 'w', 0o600)
-        isUsed = true
-      }
+      handle ??= fs.openSync(file, 'w', 0o600)
       fs.writeSync(handle, `${JSON.stringify(row)}\n`)
+      rows += 1
     },
-    /** @returns the file, or null when nothing was refused */
-    close(): string | null {
+    count: () => rows,
+    /** The file, or null when nothing was refused. */
+    file: () => (rows > 0 ? file : null),
+    close(): void {
       if (handle !== null) fs.closeSync(handle)
       handle = null
-      return isUsed ? file : null
     },
   }
 }

@@ -1,0 +1,71 @@
+import path from 'node:path'
+import { expect, test } from 'vitest'
+import { ConfigError, readConfig } from '../../src/config.ts'
+
+test('without any variable every setting has its default', () => {
+  const config = readConfig({})
+  expect(config).toMatchObject({
+    host: '127.0.0.1',
+    port: 4000,
+    dataDir: path.resolve('data'),
+    databaseUrl: `file:${path.resolve('data/gateway.db')}`,
+    exportRoot: path.resolve('data/exports'),
+    adminToken: null,
+    logLevel: 'info',
+    organizationId: 'local@gateway',
+    graphiql: true,
+    introspection: 'authenticated',
+    guardrails: { maxSegmentsPerActivation: 80, minSecondsBetweenMappingAndAdHoc: 1200 },
+    client: { url: 'http://127.0.0.1:4000', token: null },
+  })
+  expect(config.workers).toBeGreaterThanOrEqual(1)
+})
+
+test('every problem is told at once, with the name of its variable', () => {
+  const read = () =>
+    readConfig({
+      PORT: '65536',
+      WORKERS: '0',
+      LOG_LEVEL: 'loud',
+      DATABASE_URL: 'mysql://x',
+      GRAPHIQL: 'perhaps',
+    })
+  expect(read).toThrow(ConfigError)
+  for (const name of ['PORT', 'WORKERS', 'LOG_LEVEL', 'DATABASE_URL', 'GRAPHIQL'])
+    expect(read).toThrow(`${name}: `)
+})
+
+test('an empty variable counts as absent', () => {
+  expect(readConfig({ PORT: '', ADMIN_TOKEN: ' ' })).toMatchObject({ port: 4000, adminToken: null })
+})
+
+test('the editor is on by default only where nobody else can reach it', () => {
+  expect(readConfig({ HOST: '0.0.0.0' }).graphiql).toBe(false)
+  expect(readConfig({ HOST: '::1' }).graphiql).toBe(true)
+  expect(readConfig({ HOST: '0.0.0.0', GRAPHIQL: 'on' }).graphiql).toBe(true)
+})
+
+test('the wait before an ad-hoc run may be zero', () => {
+  expect(readConfig({ MIN_MINUTES_BEFORE_AD_HOC: '0' }).guardrails.minSecondsBetweenMappingAndAdHoc).toBe(0)
+})
+
+test.each([
+  ['file:some/where.db', `file:${path.resolve('some/where.db')}`],
+  ['file:/some/where.db', 'file:/some/where.db'],
+  ['file:///some/where.db', 'file:/some/where.db'],
+  ['postgres://host/name', 'postgres://host/name'],
+])('DATABASE_URL=%s is understood', (url, expected) => {
+  expect(readConfig({ DATABASE_URL: url }).databaseUrl).toBe(expected)
+})
+
+test.each(['file:', 'file://host/x', 'file::memory:', 'sqlite:x', 'x.db'])(
+  'DATABASE_URL=%s is refused',
+  (url) => {
+    expect(() => readConfig({ DATABASE_URL: url })).toThrow('DATABASE_URL')
+  },
+)
+
+test('settings cannot be changed after they were read', () => {
+  const config = readConfig({})
+  expect(Object.isFrozen(config) && Object.isFrozen(config.guardrails)).toBe(true)
+})
