@@ -200,7 +200,8 @@ async function* messagesOf(thread: Worker, signal: AbortSignal): AsyncGenerator<
       const message = queue.shift()
       if (message?.type === 'end') return
       if (message) yield message
-      else if (failure) throw failure // what the thread said before it ended comes first
+      else if (failure)
+        throw failure // what the thread said before it ended comes first
       else
         await new Promise<void>((resolve) => {
           wake = resolve

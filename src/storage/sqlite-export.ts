@@ -2,7 +2,7 @@
 // a string per cell would cost more than everything else together.
 import BetterSqlite from 'better-sqlite3'
 import type { ExportQuery, ExportReader } from './capabilities.ts'
-import { sqliteJsonPath } from './sqlite-json.ts'
+import { sqliteJsonPath } from './sqlite-json-path.ts'
 
 /** Opens a read connection of its own; `file` is the database's path. */
 export function sqliteExportReader(file: string, query: ExportQuery): ExportReader {

@@ -7,6 +7,8 @@ import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { DeliveryError, type DeliveryTarget, type FileDelivery } from '../driver.ts'
 
+const FLUSH_BYTES = 8 * 1024 * 1024
+
 export async function localDelivery(exportRoot: string, target: DeliveryTarget): Promise<FileDelivery> {
   const { path: folder } = target.settings as { path: string } // parsed by the driver's schema when it was stored
   const base = path.join(exportRoot, folder)
@@ -25,13 +27,16 @@ export async function localDelivery(exportRoot: string, target: DeliveryTarget):
       guarded(async () => {
         await prepareFolder(name)
         const file = await fs.open(temporary(name, target.fence), 'w', 0o640)
+        const flushed = flushedAsItGrows(file)
         return {
           write: (chunk) =>
             guarded(async () => {
               for (let done = 0; done < chunk.length; ) done += (await file.write(chunk, done)).bytesWritten
+              await flushed.grow(chunk.length)
             }),
           finish: () =>
             guarded(async () => {
+              await flushed.grow(0)
               await file.sync()
               await file.close()
               await syncFolder(path.dirname(final(name)))
@@ -84,6 +89,30 @@ export async function localDelivery(exportRoot: string, target: DeliveryTarget):
           if (!kept.has(file)) await fs.rm(file, { force: true })
         }
       }),
+  }
+}
+
+/** Flushes every few megabytes while more are written, so that the end does not wait for the whole file. */
+function flushedAsItGrows(file: fs.FileHandle) {
+  let flushing: Promise<void> | null = null
+  let failure: unknown = null
+  let grown = 0
+  return {
+    async grow(bytes: number): Promise<void> {
+      grown += bytes
+      if (bytes === 0) await flushing
+      if (failure) throw failure
+      if (flushing || grown < FLUSH_BYTES) return
+      grown = 0
+      flushing = file
+        .datasync()
+        .catch((error: unknown) => {
+          failure = error
+        })
+        .finally(() => {
+          flushing = null
+        })
+    },
   }
 }
 

@@ -1,0 +1,36 @@
+// Long work on the only connection that writes, cut so that requests get their turn in between.
+import { setImmediate } from 'node:timers/promises'
+import type { IdRange } from '../storage/membership.ts'
+
+const TARGET_MS = 12
+const LARGEST = 200_000
+/** A slice is at most this many times as large as the one before: the next ids may be denser. */
+const GROWTH = 2
+
+export type Slice = (range: IdRange) => Promise<void>
+
+/**
+ * Walks through a range of ids in slices that each take about 12 ms, and lets the event loop turn in between.
+ * @throws the signal's reason between two slices
+ */
+export async function slices(options: {
+  range: IdRange
+  firstSize: number
+  signal: AbortSignal
+  slice: Slice
+}): Promise<void> {
+  const { range, signal, slice } = options
+  let size = options.firstSize
+  let after = range.after
+  while (after < range.upTo) {
+    signal.throwIfAborted()
+    const upTo = Math.min(after + size, range.upTo)
+    const started = performance.now()
+    await slice({ after, upTo })
+    const ms = performance.now() - started
+    const fitting = (size * TARGET_MS) / Math.max(ms, 0.1)
+    size = Math.max(1, Math.min(Math.round(fitting), size * GROWTH, LARGEST))
+    after = upTo
+    await setImmediate()
+  }
+}
