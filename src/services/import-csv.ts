@@ -10,6 +10,8 @@ export interface PatchBlock {
   patches: ProfilePatch[]
   rejected: RejectedRow[]
 }
+const RETURN = 0x0d
+
 interface CellBlock {
   rows: { key: string; cells: string[]; line: number }[]
   rejected: RejectedRow[]
@@ -84,26 +86,35 @@ function problem(cells: string[], key: string | null, columns: number): string |
   return wrong === null ? null : `The row cannot be kept: ${wrong}.`
 }
 
-/** One list of cells per record. The records are whole, so the parser cannot lose its way. */
-function split(block: RecordBlock, { delimiter, ending }: CsvLayout): string[][] {
-  if (block.starts.length === 0) return []
-  const records: string[][] = parse(wholeRecords(block, ending), {
+/** One list of cells per record. Without quotes, a record is cut at its delimiters; quotes are for the parser. */
+function split(block: RecordBlock, layout: CsvLayout): string[][] {
+  const parsed = parseQuoted(block, layout).values()
+  return block.starts.map((start, index) => {
+    if (block.quoted[index]) return parsed.next().value ?? []
+    const end = block.ends[index] ?? start
+    const isReturn = layout.ending === '\n' && block.bytes[end - 1] === RETURN
+    return block.bytes.toString('utf8', start, isReturn ? end - 1 : end).split(layout.delimiter)
+  })
+}
+
+/** The records are whole, so the parser cannot lose its way. */
+function parseQuoted({ bytes, starts, ends, quoted }: RecordBlock, layout: CsvLayout): string[][] {
+  const { delimiter, ending } = layout
+  const lineBreak = Buffer.from(ending)
+  const records: Buffer[] = []
+  for (const [index, start] of starts.entries()) {
+    if (quoted[index]) records.push(bytes.subarray(start, ends[index]), lineBreak)
+  }
+  if (records.length === 0) return []
+  const parsed: string[][] = parse(Buffer.concat(records), {
     delimiter,
     record_delimiter: ending === '\r' ? ['\r'] : ['\r\n', '\n'],
     relax_column_count: true,
-    skip_empty_lines: true,
   })
-  if (records.length !== block.starts.length) {
-    throw new Error(`${block.starts.length} records were cut, but ${records.length} were parsed.`)
+  if (parsed.length * 2 !== records.length) {
+    throw new Error(`${records.length / 2} records were cut, but ${parsed.length} were parsed.`)
   }
-  return records
-}
-
-function wholeRecords(block: RecordBlock, ending: string): Buffer {
-  const { bytes, starts, ends, rejected } = block
-  if (rejected.length === 0) return bytes.subarray(starts[0], (ends.at(-1) ?? 0) + 1)
-  const lineBreak = Buffer.from(ending)
-  return Buffer.concat(starts.flatMap((start, index) => [bytes.subarray(start, ends[index]), lineBreak]))
+  return parsed
 }
 
 /** Dotted columns become nested objects; the text around the values is the same for every row. */

@@ -15,6 +15,8 @@ export interface RecordBlock {
   starts: number[]
   ends: number[]
   lines: number[]
+  /** Whether record i has quotes. */
+  quoted: boolean[]
   rejected: RejectedRow[]
 }
 export interface Framing {
@@ -23,7 +25,7 @@ export interface Framing {
   delimiter: string | null
 }
 type Found =
-  | { end: number; lines: number }
+  | { end: number; lines: number; isQuoted: boolean }
   /** The end has not been read yet, but nothing is wrong so far. */
   | 'unfinished'
   /** The quote at `open` was not closed so far, or not where a field ends. */
@@ -61,7 +63,7 @@ function cutter({ ending: endingText, delimiter: delimiterText }: Framing) {
   let isSkipping = false
 
   return (bytes: Buffer, isLast: boolean): { block: RecordBlock; next: number } => {
-    const block: RecordBlock = { bytes, starts: [], ends: [], lines: [], rejected: [] }
+    const block: RecordBlock = { bytes, starts: [], ends: [], lines: [], quoted: [], rejected: [] }
     const isSuspect = bytes.includes(0) || !isUtf8(bytes)
     const find = delimiter === undefined ? lineFinder(bytes, ending) : recordFinder(bytes, ending, delimiter)
     const reject = (start: number, end: number, reason: string) =>
@@ -110,6 +112,7 @@ function cutter({ ending: endingText, delimiter: delimiterText }: Framing) {
         block.starts.push(next)
         block.ends.push(end)
         block.lines.push(line)
+        block.quoted.push(found.isQuoted)
       }
       line += found.lines
       next = end + 1
@@ -121,7 +124,7 @@ function cutter({ ending: endingText, delimiter: delimiterText }: Framing) {
 function lineFinder(bytes: Buffer, ending: number) {
   return (start: number): Found => {
     const end = bytes.indexOf(ending, start)
-    return end < 0 ? 'unfinished' : { end, lines: 1 }
+    return end < 0 ? 'unfinished' : { end, lines: 1, isQuoted: false }
   }
 }
 
@@ -135,7 +138,8 @@ function recordFinder(bytes: Buffer, ending: number, delimiter: number) {
       if (quote >= 0 && quote < from) quote = bytes.indexOf(QUOTE, from)
       if (quote < 0 || (end >= 0 && quote > end)) {
         if (end < 0) return 'unfinished'
-        return { end, lines: from === start ? 1 : 1 + count(bytes, ending, start, end) }
+        if (from === start) return { end, lines: 1, isQuoted: false }
+        return { end, lines: 1 + count(bytes, ending, start, end), isQuoted: true }
       }
       const open = quote
       if (open !== start && bytes[open - 1] !== delimiter) return { open, isStray: true }

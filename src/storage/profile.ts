@@ -1,5 +1,5 @@
 // Profiles, their identity namespaces, and what is known of their attributes.
-import { and, eq, inArray, isNotNull, notExists, or, type SQL, sql } from 'drizzle-orm'
+import { and, eq, exists, inArray, notExists, or, type SQL, sql } from 'drizzle-orm'
 import type { AttributeType } from '../domain/value-type.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
 import type { Row } from './tables.ts'
@@ -24,15 +24,14 @@ export function profileStore(database: Database) {
       .set({ profilesVersion: sql`${sandboxes.profilesVersion} + 1` })
       .where(eq(sandboxes.id, sandboxId))
 
-  /** The snapshot that the run pinned has the profile. */
+  /** The snapshot that the run pinned has the profile. Looked up run by run: members are far too many to scan. */
   const hasMember = (profileId: number): SQL =>
-    inArray(
-      runs.snapshotId,
+    exists(
       db
         .select({ id: snapshots.id })
         .from(snapshots)
         .innerJoin(members, eq(members.version, snapshots.version))
-        .where(eq(members.profileId, profileId)),
+        .where(and(eq(snapshots.id, runs.snapshotId), eq(members.profileId, profileId))),
     )
 
   return {
@@ -120,7 +119,6 @@ export function profileStore(database: Database) {
         .where(
           and(
             eq(runs.sandboxId, sandboxId),
-            isNotNull(runs.snapshotId),
             inArray(runs.status, ['SUCCESS', 'PROCESSING', 'CANCELLING']),
             hasMember(profileId),
             notExists(rejected),

@@ -42,9 +42,10 @@ export async function sqliteAttributeStatistics(options: {
   const all = new Map<string, AttributeStatistic>()
   for (let from = first; from <= last; from += STEP) {
     options.signal?.throwIfAborted()
+    // The sign keeps SQLite from walking the index on namespaces for a range of ids.
     const rows = await read({
       sql: `select ${ATTRIBUTE_STATISTICS}(json(attributes)) from profiles
-        where id >= ? and id < ? and namespace_id in (select id from namespaces where sandbox_id = ?)`,
+        where id >= ? and id < ? and +namespace_id in (select id from namespaces where sandbox_id = ?)`,
       params: [from, from + STEP, sandboxId],
     })
     for (const part of JSON.parse(String(rows[0]?.[0] ?? '[]'))) merge(all, part)
