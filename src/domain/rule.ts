@@ -19,19 +19,20 @@ export const MAX_LIST = 1_000
 export const MAX_TEXT = 1_000
 export const MAX_DAYS = 36_500
 
-/** Every condition of the rule, in reading order. */
-export function* leavesOf(
-  rule: Rule,
-): Generator<Extract<Rule, { attribute: unknown } | { segment: string }>> {
-  if ('all' in rule) for (const inner of rule.all) yield* leavesOf(inner)
-  else if ('any' in rule) for (const inner of rule.any) yield* leavesOf(inner)
-  else if ('not' in rule) yield* leavesOf(rule.not)
-  else yield rule
+export type Leaf = Extract<Rule, { attribute: unknown } | { segment: string }>
+
+/** Every condition of the rule, in reading order, with the path that leads to what it tests. */
+export function leafPaths(rule: Rule, path: string[] = []): { leaf: Leaf; path: string[] }[] {
+  const list = (name: string, rules: Rule[]) =>
+    rules.flatMap((inner, index) => leafPaths(inner, [...path, name, String(index)]))
+  if ('all' in rule) return list('all', rule.all)
+  if ('any' in rule) return list('any', rule.any)
+  if ('not' in rule) return leafPaths(rule.not, [...path, 'not'])
+  return [{ leaf: rule, path: [...path, 'segment' in rule ? 'segment' : 'attribute'] }]
 }
 
 /** Ids of the segments that the rule names, each once. */
 export function segmentsNamedIn(rule: Rule): string[] {
-  const ids = new Set<string>()
-  for (const leaf of leavesOf(rule)) if ('segment' in leaf) ids.add(leaf.segment)
-  return [...ids]
+  const ids = leafPaths(rule).flatMap(({ leaf }) => ('segment' in leaf ? [leaf.segment] : []))
+  return [...new Set(ids)]
 }

@@ -72,6 +72,9 @@ function attribute(json: JsonDialect, { path, operator, value }: AttributeCondit
     case 'GREATER_THAN':
     case 'GREATER_OR_EQUAL':
       return compares(json, path, { operator: COMPARISONS[operator], bound: value })
+    default:
+      // A condition that says nothing would select everybody.
+      throw new Error(`unknown operator ${String(operator)}`)
   }
 }
 

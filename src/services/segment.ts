@@ -1,0 +1,194 @@
+import { authorize, type Session } from '../domain/access.ts'
+import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
+import type { Rule, SegmentStatus } from '../domain/model.ts'
+import { segmentsNamedIn } from '../domain/rule.ts'
+import { printRule } from '../domain/rule-text.ts'
+import { checkDescription, checkName, normalizeName } from '../domain/text.ts'
+import type { ExpectingQuery } from '../storage/database.ts'
+import { segmentStore } from '../storage/segment.ts'
+import type { Row } from '../storage/tables.ts'
+import type { ServiceContext } from './context.ts'
+import { evaluateSegments } from './segment-evaluation.ts'
+import { previewSegment, type SegmentPreview } from './segment-preview.ts'
+import { type RuleInContext, requireRule } from './segment-rule.ts'
+import { againWhenStale } from './stale.ts'
+
+export interface CreateSegmentInput {
+  name: string
+  description?: string | null | undefined
+  /** Checked as it comes from outside. */
+  rule: unknown
+  status?: SegmentStatus | null | undefined
+}
+/** What is absent or null stays as it is; a null description is cleared. */
+export interface UpdateSegmentInput {
+  id: string
+  name?: string | null | undefined
+  description?: string | null | undefined
+  rule?: unknown
+  status?: SegmentStatus | null | undefined
+}
+export type SegmentService = ReturnType<typeof segmentService>
+
+/** Rules that select profiles, and their evaluation. */
+export function segmentService(ctx: ServiceContext) {
+  const { database, clock, newId } = ctx
+  const store = segmentStore(database)
+
+  const find = async (session: Session, id: string, path: string[]): Promise<Row<'segments'>> => {
+    const [row] = await store.byIds(session.sandbox.id, [id])
+    if (!row || row.status === 'DELETED') throw new Refusal(notFound('segment', id, path))
+    return row
+  }
+
+  return {
+    /**
+     * Makes a segment, ACTIVE unless told otherwise. It has no snapshot until it is evaluated.
+     * @throws Refusal with every rule that the input breaks, or NOT_FOUND for a segment that its rule names
+     */
+    async create(session: Session, input: CreateSegmentInput): Promise<Row<'segments'>> {
+      authorize(session, 'segments:write')
+      const id = newId('segment')
+      return againWhenStale(database, async () => {
+        const errors = checkTexts(input)
+        const { rule, named, reached } = await requireRule(ctx, session, {
+          input: input.rule,
+          path: ['input', 'rule'],
+          errors,
+        })
+        const now = clock()
+        const row = {
+          id,
+          sandboxId: session.sandbox.id,
+          name: normalizeName(input.name),
+          description: input.description ?? null,
+          status: input.status ?? 'ACTIVE',
+          rule,
+          expression: printRule(rule, (other) => named.get(other) ?? other),
+          createdAt: now,
+          updatedAt: now,
+        }
+        await database.batch([...reached.map(store.unchanged), store.insert(row)])
+        return find(session, id, ['input'])
+      })
+    },
+
+    /**
+     * Changes a segment. A new rule counts from the next evaluation on.
+     * @throws Refusal NOT_FOUND, or with every rule that the input breaks
+     */
+    async update(session: Session, input: UpdateSegmentInput): Promise<Row<'segments'>> {
+      authorize(session, 'segments:write')
+      return againWhenStale(database, async () => {
+        const row = await find(session, input.id, ['input', 'id'])
+        const errors = checkTexts(input)
+        const checked =
+          input.rule == null
+            ? null
+            : await requireRule(ctx, session, { input: input.rule, path: ['input', 'rule'], errors, of: row })
+        if (errors.length > 0) throw new Refusal(errors)
+        const changes = { ...changesIn(input, checked), updatedAt: clock() }
+        const guards = (checked?.reached ?? []).filter(({ id }) => id !== row.id).map(store.unchanged)
+        const isRenamed = changes.name !== undefined && changes.name !== row.name
+        const others = isRenamed ? await renamedRules(session.sandbox.id, { ...row, ...changes }) : []
+        await database.batch([...guards, store.update(row, changes), ...others])
+        return find(session, row.id, ['input', 'id'])
+      })
+    },
+
+    /**
+     * Takes a segment and its mappings out of use for good; its history stays.
+     * @throws Refusal NOT_FOUND, or IN_USE while a run exports it or another rule names it
+     */
+    async delete(session: Session, id: string): Promise<Row<'segments'>> {
+      authorize(session, 'segments:write')
+      const { sandbox } = session
+      return againWhenStale(database, async () => {
+        const row = await find(session, id, ['id'])
+        const naming = (await store.allKept(sandbox.id)).filter(
+          (other) => other.id !== id && segmentsNamedIn(other.rule).includes(id),
+        )
+        const run = await store.activeRun(sandbox.id, id)
+        const errors = naming.slice(0, 20).map((other) => isNamed(row, other))
+        if (run) errors.push(isRunning(row, run.id))
+        if (errors.length > 0) throw new Refusal(errors)
+        await database.batch(store.delete(row, clock()))
+        const [deleted] = await store.byIds(sandbox.id, [id])
+        return deleted ?? row
+      })
+    },
+
+    /**
+     * Queues an evaluation of the named segments, or of all active ones. A segment whose rule names another of them
+     * is evaluated after it; of the others it sees the latest snapshot.
+     * @throws Refusal NOT_FOUND, INVALID_INPUT, LIMIT_EXCEEDED, or CONFLICT with the job that is not done yet
+     */
+    async evaluate(session: Session, segmentIds: string[] | null): Promise<Row<'segmentationJobs'>> {
+      authorize(session, 'segments:evaluate')
+      return evaluateSegments(ctx, session, segmentIds)
+    },
+
+    /**
+     * How many profiles a rule would select now, with up to `sample` (0 to 20) of them. Nothing is stored.
+     * @throws Refusal with every rule that the input breaks
+     */
+    async preview(session: Session, rule: unknown, sample: number): Promise<SegmentPreview> {
+      authorize(session, 'profiles:preview')
+      return previewSegment(ctx, session, { rule, sample })
+    },
+  }
+
+  /** The rules of others print the name of the renamed segment. */
+  async function renamedRules(sandboxId: string, renamed: Row<'segments'>): Promise<ExpectingQuery[]> {
+    const all = await store.allKept(sandboxId)
+    const names = new Map(all.map((other) => [other.id, other.name]))
+    names.set(renamed.id, renamed.name)
+    return all
+      .filter((other) => other.id !== renamed.id && segmentsNamedIn(other.rule).includes(renamed.id))
+      .map((other) => {
+        const expression = printRule(other.rule, (id) => names.get(id) ?? id)
+        return store.update(other, { expression, updatedAt: renamed.updatedAt })
+      })
+  }
+}
+
+function changesIn(input: UpdateSegmentInput, checked: RuleInContext | null) {
+  const { name, description, status } = input
+  const rule: { rule?: Rule; expression?: string } = checked
+    ? { rule: checked.rule, expression: printRule(checked.rule, (id) => checked.named.get(id) ?? id) }
+    : {}
+  return {
+    ...(name != null && { name: normalizeName(name) }),
+    ...(description !== undefined && { description }),
+    ...(status != null && { status }),
+    ...rule,
+  }
+}
+
+function checkTexts(input: {
+  name?: string | null | undefined
+  description?: string | null | undefined
+  status?: SegmentStatus | null | undefined
+}): UserError[] {
+  return [
+    ...(input.name == null ? [] : checkName(input.name, ['input', 'name'])),
+    ...checkDescription(input.description, ['input', 'description']),
+    ...(input.status === 'DELETED'
+      ? [invalid(['input', 'status'], 'A segment is deleted with deleteSegment, not by its status.')]
+      : []),
+  ]
+}
+
+const isNamed = (segment: Row<'segments'>, other: Row<'segments'>): UserError => ({
+  code: 'IN_USE',
+  message: `The rule of the segment ${JSON.stringify(other.name)} names ${JSON.stringify(segment.name)}. Change that rule first.`,
+  path: ['id'],
+  nodeId: other.id,
+})
+
+const isRunning = (segment: Row<'segments'>, runId: string): UserError => ({
+  code: 'IN_USE',
+  message: `${JSON.stringify(segment.name)} is being exported. Cancel the run, or wait for its end.`,
+  path: ['id'],
+  nodeId: runId,
+})

@@ -1,0 +1,125 @@
+// The rows of `members`: written and deleted in slices, because one statement over a million rows would hold everything
+// else up.
+import { and, asc, desc, eq, gt, inArray, lte, ne, type SQL, sql } from 'drizzle-orm'
+import type { Database, Query } from './database.ts'
+import { ACTIVE_STATUSES } from './run-event.ts'
+import { UNFINISHED } from './snapshot.ts'
+
+const ROWS_A_SLICE = 5_000
+/** Of each segment: the latest snapshot, and the one before, which later runs are compared with. */
+const KEPT_SNAPSHOTS = 2
+
+/** Profile ids in (after, upTo]. */
+export interface IdRange {
+  after: number
+  upTo: number
+}
+export type MembershipStore = ReturnType<typeof membershipStore>
+
+export function membershipStore(database: Database) {
+  const { db, tables } = database
+  const { members, profiles, runs, segments, segmentationJobs, snapshots } = tables
+
+  return {
+    /** Smallest and largest id and number of the profiles under the condition; off the event loop. */
+    async extent(isOfSandbox: SQL): Promise<{ min: number; max: number; count: number }> {
+      const [row] = await database.aside(
+        db
+          .select({ min: sql`min(${profiles.id})`, max: sql`max(${profiles.id})`, count: sql`count(*)` })
+          .from(profiles)
+          .where(isOfSandbox),
+      )
+      const [min, max, count] = row ?? []
+      return { min: Number(min ?? 0), max: Number(max ?? 0), count: Number(count ?? 0) }
+    },
+
+    /** Makes members of the profiles in the range that the condition selects. */
+    insert: (version: number, { after, upTo }: IdRange, condition: SQL): Query =>
+      db.insert(members).select(
+        db
+          .select({
+            version: sql<number>`cast(${version} as bigint)`.as('version'),
+            profileId: profiles.id,
+          })
+          .from(profiles)
+          .where(and(gt(profiles.id, after), lte(profiles.id, upTo), condition)),
+      ),
+
+    /** How many in the range are members of both versions. */
+    async countStaying(version: number, before: number, { after, upTo }: IdRange): Promise<number> {
+      const [row] = await db
+        .select({ count: sql<number>`count(*)`.mapWith(Number) })
+        .from(members)
+        .where(
+          and(
+            eq(members.version, version),
+            gt(members.profileId, after),
+            lte(members.profileId, upTo),
+            sql`exists (select 1 from ${members} as earlier where earlier.version = ${before} and earlier.profile_id = ${members.profileId})`,
+          ),
+        )
+      return row?.count ?? 0
+    },
+
+    /** Versions that nobody reads: not of the latest two snapshots of a segment, of an active run, or being written. */
+    async unneededVersions(): Promise<number[]> {
+      const ranked = db
+        .select({
+          version: snapshots.version,
+          rank: sql<number>`row_number() over (partition by ${snapshots.segmentId} order by ${desc(snapshots.evaluatedAt)}, ${desc(snapshots.id)})`.as(
+            'rank',
+          ),
+        })
+        .from(snapshots)
+        .innerJoin(segments, eq(segments.id, snapshots.segmentId))
+        .where(and(gt(snapshots.evaluatedAt, UNFINISHED), ne(segments.status, 'DELETED')))
+        .as('ranked')
+      const latest = db
+        .select({ version: ranked.version })
+        .from(ranked)
+        .where(lte(ranked.rank, KEPT_SNAPSHOTS))
+      const pinned = db
+        .select({ version: snapshots.version })
+        .from(runs)
+        .innerJoin(snapshots, eq(snapshots.id, runs.snapshotId))
+        .where(inArray(runs.status, ACTIVE_STATUSES))
+      const beingWritten = db
+        .select({ version: snapshots.version })
+        .from(segmentationJobs)
+        .innerJoin(snapshots, eq(snapshots.jobId, segmentationJobs.id))
+        .where(inArray(segmentationJobs.status, ['QUEUED', 'PROCESSING']))
+      const needed = new Set(
+        (await Promise.all([latest, pinned, beingWritten])).flat().map(({ version }) => Number(version)),
+      )
+      const present = await presentVersions()
+      return present.filter((version) => !needed.has(version))
+    },
+
+    /** Deletes up to 5,000 members of a version. False when none are left. */
+    async deleteSlice(version: number): Promise<boolean> {
+      const slice = db
+        .select({ profileId: members.profileId })
+        .from(members)
+        .where(eq(members.version, version))
+        .orderBy(asc(members.profileId))
+        .limit(ROWS_A_SLICE)
+      const [deleted] = await database.batch([
+        db.delete(members).where(and(eq(members.version, version), inArray(members.profileId, slice))),
+      ])
+      return (deleted ?? 0) === ROWS_A_SLICE
+    },
+  }
+
+  /** One look into the index per version: a `distinct` would read every member. */
+  async function presentVersions(): Promise<number[]> {
+    const versions: number[] = []
+    for (;;) {
+      const [next] = await db
+        .select({ version: sql<number | null>`min(${members.version})` })
+        .from(members)
+        .where(gt(members.version, versions.at(-1) ?? 0))
+      if (next?.version == null) return versions
+      versions.push(Number(next.version))
+    }
+  }
+}

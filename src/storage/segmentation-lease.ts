@@ -1,0 +1,162 @@
+// How a worker holds a segmentation job. Every write carries the fencing token of the claim: a worker that was thought
+// dead and comes back finds its writes refused (StaleWrite), and lets go.
+import { and, asc, eq, gte, inArray, isNotNull, lt, or, sql } from 'drizzle-orm'
+import type { RunFailure } from '../domain/model.ts'
+import { chunks } from './chunks.ts'
+import { type Database, type ExpectingQuery, type Query, StaleWrite } from './database.ts'
+import { LEASE_MS } from './run-lease.ts'
+import { UNFINISHED } from './snapshot.ts'
+import type { NewRow, Row } from './tables.ts'
+
+/** A claimed job: what identifies the claim in every later write. */
+export interface JobClaim {
+  jobId: string
+  fence: number
+}
+/** A snapshot whose version is reserved; its members are about to be written. */
+export type ReservedSnapshot = Pick<Row<'snapshots'>, 'id' | 'segmentId' | 'version'>
+export interface FinishedSnapshot extends ReservedSnapshot {
+  profileCount: number
+  entered: number
+  exited: number
+}
+export type SegmentationLease = ReturnType<typeof segmentationLease>
+
+const CANDIDATES = 5
+const ROWS_AT_ONCE = 500
+const MAX_RACES = 10
+
+export function segmentationLease(database: Database, processId: string) {
+  const { db, tables } = database
+  const { segmentationJobs: jobs, segments, snapshots, members } = tables
+  const leaseUntil = (at: Date) => new Date(at.getTime() + LEASE_MS)
+  type Change = Partial<NewRow<'segmentationJobs'>>
+
+  const change = (id: string, fence: number, status: Row<'segmentationJobs'>['status'], set: Change) => ({
+    query: db
+      .update(jobs)
+      .set(set)
+      .where(and(eq(jobs.id, id), eq(jobs.fence, fence), eq(jobs.status, status))),
+    expect: 1,
+  })
+  /** A write of the claim's holder, which renews the lease; undone when the claim is lost. */
+  const held = ({ jobId, fence }: JobClaim, at: Date, set: Change = {}): ExpectingQuery =>
+    change(jobId, fence, 'PROCESSING', { leaseUntil: leaseUntil(at), ...set })
+  const released = { leaseOwner: null, leaseUntil: null }
+
+  const newestVersion = async (): Promise<number> => {
+    const [reserved] = await db
+      .select({ version: sql<number | null>`max(${snapshots.version})` })
+      .from(snapshots)
+    const [written] = await db.select({ version: sql<number | null>`max(${members.version})` }).from(members)
+    return Math.max(Number(reserved?.version ?? 0), Number(written?.version ?? 0))
+  }
+
+  return {
+    held,
+
+    /** Takes the oldest job that nobody holds: queued, or left by a holder that is dead or silent for too long. */
+    async claim(at: Date): Promise<Row<'segmentationJobs'> | null> {
+      const dead = await deadOwners(database, at)
+      const isLeft = or(lt(jobs.leaseUntil, at), dead.length > 0 ? inArray(jobs.leaseOwner, dead) : undefined)
+      const candidates = await database.skipLocked(
+        db
+          .select()
+          .from(jobs)
+          .where(or(eq(jobs.status, 'QUEUED'), and(eq(jobs.status, 'PROCESSING'), isLeft)))
+          .orderBy(asc(jobs.createdAt), asc(jobs.id))
+          .limit(CANDIDATES),
+      )
+      for (const job of candidates) {
+        const claimed = {
+          status: 'PROCESSING' as const,
+          fence: job.fence + 1,
+          attempt: job.attempt + 1,
+          startedAt: job.startedAt ?? at,
+          leaseOwner: processId,
+          leaseUntil: leaseUntil(at),
+          received: 0,
+          exported: 0,
+        }
+        try {
+          await database.batch([change(job.id, job.fence, job.status, claimed)])
+        } catch (error) {
+          if (error instanceof StaleWrite) continue // another worker was faster
+          throw error
+        }
+        return { ...job, ...claimed }
+      }
+      return null
+    },
+
+    /**
+     * Reserves one membership version per segment, in their order. A version is never given out twice.
+     * @param total profiles that will be looked at, over all segments
+     */
+    async reserve(options: {
+      claim: JobClaim
+      at: Date
+      total: number
+      snapshots: { id: string; segmentId: string; sandboxId: string }[]
+    }): Promise<ReservedSnapshot[]> {
+      const { claim, at, total } = options
+      for (let race = 1; ; race += 1) {
+        const newest = await newestVersion()
+        const rows = options.snapshots.map((row, index) => ({
+          ...row,
+          jobId: claim.jobId,
+          version: newest + 1 + index,
+          evaluatedAt: UNFINISHED,
+          profileCount: 0,
+          entered: 0,
+          exited: 0,
+        }))
+        try {
+          await database.batch([
+            held(claim, at, { total }),
+            ...chunks(rows, ROWS_AT_ONCE).map((some) => db.insert(snapshots).values(some)),
+          ])
+          return rows
+        } catch (error) {
+          // The job of another sandbox reserved at the same moment.
+          if (database.violatedTable(error) !== 'snapshots' || race === MAX_RACES) throw error
+        }
+      }
+    },
+
+    /** All at once: the new snapshots become the latest of their segments, and the job is done. */
+    async finish(claim: JobClaim, finished: readonly FinishedSnapshot[], at: Date): Promise<void> {
+      const flips = finished.flatMap(({ id, segmentId, profileCount, entered, exited }): Query[] => [
+        db
+          .update(snapshots)
+          .set({ evaluatedAt: at, profileCount, entered, exited })
+          .where(eq(snapshots.id, id)),
+        db.update(segments).set({ snapshotId: id }).where(eq(segments.id, segmentId)),
+      ])
+      const exported = finished.reduce((sum, { profileCount }) => sum + profileCount, 0)
+      const done: Change = { ...released, status: 'SUCCEEDED', exported, completedAt: at, error: null }
+      const received = sql`coalesce(${jobs.total}, 0)` as unknown as number // drizzle's set() takes SQL
+      await database.batch([held(claim, at, { ...done, received }), ...flips])
+    },
+
+    /** Ends the job without a trace in the segments. */
+    async fail(claim: JobClaim, error: RunFailure, at: Date): Promise<void> {
+      await database.batch([held(claim, at, { ...released, status: 'FAILED', error, completedAt: at })])
+    },
+
+    /** Gives the job back to the queue, as if this attempt had not been. */
+    async handBack(claim: JobClaim, attempt: number, at: Date): Promise<void> {
+      await database.batch([held(claim, at, { ...released, status: 'QUEUED', attempt: attempt - 1 })])
+    },
+  }
+}
+
+/** Holders of unexpired leases that do not live any more. */
+async function deadOwners(database: Database, at: Date): Promise<string[]> {
+  const { segmentationJobs: jobs } = database.tables
+  const owners = await database.db
+    .selectDistinct({ id: jobs.leaseOwner })
+    .from(jobs)
+    .where(and(eq(jobs.status, 'PROCESSING'), isNotNull(jobs.leaseOwner), gte(jobs.leaseUntil, at)))
+  return owners.flatMap(({ id }) => (id !== null && !database.life.isAlive(id) ? [id] : []))
+}
