@@ -1,6 +1,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { gunzipSync } from 'node:zlib'
+import { z } from 'zod'
 import { paint, print, size } from './output.ts'
 
 const LINES_SHOWN = 3
@@ -20,6 +21,15 @@ export function showFiles(root: string): void {
   }
   if (!manifest) return
   print(`  ${paint('cyan', manifest)}`)
-  const content: unknown = JSON.parse(fs.readFileSync(path.join(root, manifest), 'utf8'))
-  for (const line of JSON.stringify(content, null, 2).split('\n')) print(`    ${line}`)
+  const content = z
+    .record(z.string(), z.unknown())
+    .parse(JSON.parse(fs.readFileSync(path.join(root, manifest), 'utf8')))
+  for (const [key, value] of Object.entries(content)) showEntry(key, value)
+}
+
+/** One line for a value, one for each item of a list. */
+function showEntry(key: string, value: unknown): void {
+  const isList = Array.isArray(value)
+  print(`    ${key.padEnd(12)} ${isList ? '' : JSON.stringify(value)}`.trimEnd())
+  if (isList) for (const item of value) print(`      ${JSON.stringify(item)}`)
 }
