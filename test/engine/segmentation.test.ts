@@ -118,7 +118,7 @@ describe('a segmentation job', () => {
       sandboxId: test.sandboxId,
       segmentId: good.id,
       args: {},
-      maxPageSize: 10,
+      maxPageSize: 100,
     })
     expect(page.rows).toEqual([])
     expect(await membersOf(test, [1, 2])).toBe(0)
@@ -164,7 +164,7 @@ describe('membership versions', () => {
       sandboxId: test.sandboxId,
       segmentId: segment.id,
       args: {},
-      maxPageSize: 10,
+      maxPageSize: 100,
     })
     expect(page.rows.map(({ version }) => version)).toEqual([5, 4, 3, 2, 1])
   })
