@@ -108,6 +108,10 @@ function connect(file: string): BetterSqlite.Database {
     connection.pragma('foreign_keys = ON')
     connection.pragma('journal_size_limit = 67108864')
     connection.pragma('cache_size = -65536')
+    // SQLite's own knows ASCII alone, and a search for é should find É.
+    connection.function('lower', { deterministic: true }, (text) =>
+      typeof text === 'string' ? text.toLowerCase() : text,
+    )
     return connection
   } catch (error) {
     const code = (error as { code?: string }).code

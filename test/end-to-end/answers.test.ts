@@ -1,0 +1,142 @@
+// From the customers' files to the exported files, through the real processes: the sizes that another tool counted.
+
+import { createHash } from 'node:crypto'
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { parse } from 'csv-parse/sync'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import answers from '../data/answers.json' with { type: 'json' }
+import { runCommand, type Server, startServer } from '../support/gateway-process.ts'
+import { type Api, activate, apiOf, createDataflow, createSegment, evaluate } from '../support/http-api.ts'
+
+const DATA = path.join(import.meta.dirname, '../../src/demo-data')
+const TOKEN = 'answers-test-token-0123456789'
+const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'gateway-answers-'))
+const env = { DATA_DIR: dir, ADMIN_TOKEN: TOKEN, MIN_MINUTES_BEFORE_AD_HOC: '0', LOG_LEVEL: 'silent' }
+
+const is = (attribute: string, operator: string, value?: unknown) => ({
+  attribute: { path: attribute, operator, ...(value === undefined ? {} : { value }) },
+})
+/** The same segments as in answers.json, as rules. */
+const RULES = {
+  sakila: {
+    rows: is('customer_id', 'EXISTS'),
+    active: is('active', 'EQUALS', true),
+    'country = India': is('country', 'EQUALS', 'India'),
+    'total_spent > 150': is('total_spent', 'GREATER_THAN', 150),
+    'active and (country in (India, China)) and rentals >= 30': {
+      all: [
+        is('active', 'EQUALS', true),
+        { any: [is('country', 'IN', ['India', 'China'])] },
+        is('rentals', 'GREATER_OR_EQUAL', 30),
+      ],
+    },
+    'not (store_id = 1) and last_rental_at >= 2005-08-23T00:00:00Z': {
+      all: [
+        { not: is('store_id', 'EQUALS', 1) },
+        is('last_rental_at', 'GREATER_OR_EQUAL', '2005-08-23T00:00:00Z'),
+      ],
+    },
+  },
+  telco: {
+    rows: is('customerID', 'EXISTS'),
+    'Churn = Yes': is('Churn', 'EQUALS', 'Yes'),
+    'Contract = Month-to-month and InternetService = Fiber optic and tenure < 12': {
+      all: [
+        is('Contract', 'EQUALS', 'Month-to-month'),
+        is('InternetService', 'EQUALS', 'Fiber optic'),
+        is('tenure', 'LESS_THAN', 12),
+      ],
+    },
+    'TotalCharges exists (blank is no value)': is('TotalCharges', 'EXISTS'),
+    'MonthlyCharges >= 100 or SeniorCitizen = 1': {
+      any: [is('MonthlyCharges', 'GREATER_OR_EQUAL', 100), is('SeniorCitizen', 'EQUALS', 1)],
+    },
+  },
+}
+const COLUMNS = {
+  sakila: ['customer_id', 'email', 'first_name', 'total_spent', 'active'],
+  telco: ['customerID', 'Contract', 'tenure', 'TotalCharges', 'Churn'],
+}
+
+let server: Server
+let api: Api
+beforeAll(async () => {
+  await runCommand(['import', path.join(DATA, 'sakila-customers.csv'), '--key', 'customer_id', '--json'], env)
+  await runCommand(['import', path.join(DATA, 'telco-customers.csv'), '--key', 'customerID', '--json'], env)
+  server = await startServer(env)
+  api = apiOf(server.url, TOKEN)
+}, 60_000)
+afterAll(async () => {
+  await server?.stop()
+  fs.rmSync(dir, { recursive: true, force: true })
+})
+
+describe.each(['sakila', 'telco'] as const)('%s', (table) => {
+  const expected: Record<string, number> = answers[table]
+  const rules: Record<string, object> = RULES[table]
+  const columns = COLUMNS[table]
+
+  it('has a rule for every answer', () => {
+    expect(Object.keys(rules)).toEqual(Object.keys(expected))
+  })
+
+  it('selects and exports every segment in the right size, file and manifest agreeing to the byte', async () => {
+    const names = Object.keys(expected)
+    const ids: string[] = []
+    for (const name of names) ids.push(await createSegment(api, `${table}: ${name}`, rules[name]))
+    await evaluate(api, ids)
+    const fields = columns.map((column) => ({ source: column, target: column }))
+    const dataflowId = await createDataflow(api, { name: table, fields, fileFormat: {}, segmentIds: ids })
+    for (const [index, name] of names.entries()) {
+      const id = ids[index] ?? ''
+      const { segment } = await api<{ segment: { snapshot: { profileCount: number } } }>(
+        'query ($id: ID!) { segment(id: $id) { snapshot { profileCount } } }',
+        { id },
+      )
+      expect([name, segment.snapshot.profileCount]).toEqual([name, expected[name]])
+      const run = await activate(api, dataflowId, id)
+      expect([name, run.progress.exported]).toEqual([name, expected[name]])
+      const manifest = manifestOf(run.id)
+      const [file] = manifest.files
+      const bytes = fs.readFileSync(path.join(dir, 'exports', table, file.name))
+      expect({ bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }).toEqual({
+        bytes: file.bytes,
+        sha256: file.sha256,
+      })
+      const [header, ...rows] = parse(bytes) as string[][]
+      expect(header).toEqual(columns)
+      expect(rows).toHaveLength(expected[name] ?? -1)
+      expect(manifest.rows).toBe(expected[name])
+    }
+  }, 60_000)
+
+  it('keeps the values as they are in the source', () => {
+    const source = parse(fs.readFileSync(path.join(DATA, `${table}-customers.csv`)), {
+      columns: true,
+    }) as Record<string, string>[]
+    const [first] = fs.readdirSync(path.join(dir, 'exports', table)).filter((name) => name.endsWith('.csv'))
+    const rows = parse(fs.readFileSync(path.join(dir, 'exports', table, first ?? '')), {
+      columns: true,
+    }) as Record<string, string>[]
+    const key = columns[0] ?? ''
+    const byKey = new Map(source.map((row) => [row[key], row]))
+    for (const row of rows)
+      for (const column of columns) expect(row[column]).toBe(byKey.get(row[key])?.[column]?.trim())
+  })
+})
+
+function manifestOf(runId: string) {
+  for (const folder of Object.keys(COLUMNS)) {
+    const at = path.join(dir, 'exports', folder)
+    const names = fs.existsSync(at)
+      ? fs.readdirSync(at).filter((name) => name.endsWith('.manifest.json'))
+      : []
+    for (const name of names) {
+      const manifest = JSON.parse(fs.readFileSync(path.join(at, name), 'utf8'))
+      if (manifest.run === runId) return manifest
+    }
+  }
+  throw new Error(`run ${runId} has no manifest`)
+}
