@@ -36,16 +36,25 @@ export function errorMask(log: Logger) {
   }
 }
 
-/** Errors that graphql-js itself makes while executing come without a code: they speak of the caller's input. */
+/**
+ * Errors that graphql-js itself makes while executing come without a code: they speak of the caller's input.
+ * Yoga adds the error of the JSON parser to its own; that is nobody's business, and the status of it is 400
+ * whatever the caller accepts.
+ */
 function coded(error: GraphQLError): GraphQLError {
-  if (!('originalError' in error.extensions) && error.extensions.code) return error
-  const { originalError: _, ...extensions } = error.extensions
+  const { originalError, http, ...extensions } = error.extensions
+  if (originalError === undefined && extensions.code) return error
+  const strict = originalError === undefined || typeof http !== 'object' ? http : { ...http, spec: false }
   return new GraphQLError(error.message, {
     nodes: error.nodes,
     source: error.source,
     positions: error.positions,
     path: error.path,
-    extensions: { ...extensions, code: extensions.code ?? 'BAD_USER_INPUT' },
+    extensions: {
+      ...extensions,
+      code: extensions.code ?? 'BAD_USER_INPUT',
+      ...(strict ? { http: strict } : {}),
+    },
   })
 }
 

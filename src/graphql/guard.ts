@@ -1,0 +1,180 @@
+// The one guard in front of every document, over HTTP, SSE and WebSocket alike: all three run through the engine
+// that this plugin is part of.
+import {
+  type DocumentNode,
+  type ExecutionResult,
+  type GraphQLError,
+  GraphQLError as GraphQLErrorClass,
+  type GraphQLSchema,
+  getOperationAST,
+  validate,
+} from 'graphql'
+import type { Plugin } from 'graphql-yoga'
+import type { Session } from '../domain/access.ts'
+import type { Guardrails } from '../domain/ports.ts'
+import { costOf } from './cost.ts'
+import { type ReadDocument, readDocument } from './document.ts'
+import { refusal } from './refusal.ts'
+
+export interface GuardOptions {
+  guardrails: Guardrails
+  introspection: 'always' | 'authenticated' | 'never'
+  /** How long a query or mutation may take, in milliseconds. */
+  deadlineMs?: number
+}
+/** What the guard knows of a caller before the context is built. */
+interface Caller {
+  session?: Session
+}
+
+const DEADLINE_MS = 10_000
+const MAX_ERRORS = 5
+const MAX_VARIABLE_DEPTH = 64
+const CACHED_DOCUMENTS = 256
+
+export function useGuard(options: GuardOptions): Plugin<Caller> {
+  const { guardrails, introspection, deadlineMs = DEADLINE_MS } = options
+  const documents = documentCache(guardrails.maxQueryDepth)
+  const mayIntrospect = ({ session }: Caller) =>
+    introspection === 'always' || (introspection === 'authenticated' && session !== undefined)
+
+  const accessErrors = (caller: Caller, read: ReadDocument | undefined): GraphQLError[] => {
+    if (read?.introspects && !mayIntrospect(caller)) {
+      return [refusal('INTROSPECTION_DISABLED', 'The schema cannot be asked for here.')]
+    }
+    if (caller.session || (introspection === 'always' && read?.onlyIntrospects)) return []
+    return [
+      refusal('UNAUTHENTICATED', 'This needs an Authorization header with a bearer token.', { status: 401 }),
+    ]
+  }
+  const argumentErrors = (args: ExecutionArgs): GraphQLError[] => {
+    const { schema, document, operationName } = args
+    const variables = args.variableValues ?? {}
+    const operation = getOperationAST(document, operationName)
+    if (!operation)
+      return [refusal('OPERATION_RESOLUTION_FAILURE', 'Name one of the operations of the document.')]
+    if (isDeeper(variables, MAX_VARIABLE_DEPTH)) {
+      return [refusal('BAD_USER_INPUT', `Variables must be nested at most ${MAX_VARIABLE_DEPTH} deep.`)]
+    }
+    const cost = costOf({ schema, document, operation, variables, guardrails })
+    if (cost <= guardrails.maxQueryCost) return []
+    const message = `The operation may cost at most ${guardrails.maxQueryCost}: ask for smaller pages or fewer fields.`
+    return [refusal('COST_LIMIT', message)]
+  }
+
+  return {
+    onParse({ setParseFn }) {
+      setParseFn((source) => documents.read(typeof source === 'string' ? source : source.body).document)
+    },
+    onValidate({ context, params: { documentAST }, setValidationFn }) {
+      const caller: Caller = context
+      setValidationFn((schema: GraphQLSchema, document: DocumentNode) => {
+        const errors = accessErrors(caller, documents.of(documentAST))
+        return errors.length > 0 ? errors : documents.validate(schema, document, !mayIntrospect(caller))
+      })
+    },
+    onExecute({ args, executeFn, setExecuteFn, setResultAndStopExecution, context }) {
+      const errors = argumentErrors(args)
+      if (errors.length > 0) return setResultAndStopExecution({ errors })
+      const isHidden = !mayIntrospect(context)
+      setExecuteFn((given) =>
+        beforeDeadline((signal) => {
+          const timed = { ...given, signal } // an option of yoga's executor
+          return executeFn(timed)
+        }, deadlineMs),
+      )
+      return { onExecuteDone: (done) => (isHidden ? scrub(done) : undefined) }
+    },
+    onSubscribe({ args, setResultAndStopExecution, context }) {
+      const errors = argumentErrors(args)
+      if (errors.length > 0) return setResultAndStopExecution({ errors })
+      const isHidden = !mayIntrospect(context)
+      return { onSubscribeResult: (done) => (isHidden ? scrub(done) : undefined) }
+    },
+  }
+}
+
+interface ExecutionArgs {
+  schema: GraphQLSchema
+  document: DocumentNode
+  operationName?: string | null | undefined
+  variableValues?: Readonly<Record<string, unknown>> | null | undefined
+}
+
+/** Documents that were seen lately, with what is known of them. */
+function documentCache(maxDepth: number) {
+  const byText = new Map<string, ReadDocument>()
+  const byDocument = new WeakMap<DocumentNode, ReadDocument>()
+  const validated = { open: new WeakMap(), hidden: new WeakMap() } as const
+  return {
+    read(text: string): ReadDocument {
+      const read = byText.get(text) ?? readDocument(text, maxDepth)
+      // Set again: the map keeps the order of use, and the oldest goes.
+      byText.delete(text)
+      byText.set(text, read)
+      byDocument.set(read.document, read)
+      const oldest = byText.keys().next().value
+      if (byText.size > CACHED_DOCUMENTS && oldest !== undefined) byText.delete(oldest)
+      return read
+    },
+    of: (document: DocumentNode) => byDocument.get(document),
+    validate(
+      schema: GraphQLSchema,
+      document: DocumentNode,
+      hideSuggestions: boolean,
+    ): readonly GraphQLError[] {
+      const cache: WeakMap<DocumentNode, readonly GraphQLError[]> =
+        validated[hideSuggestions ? 'hidden' : 'open']
+      const known = cache.get(document)
+      if (known) return known
+      const options = { maxErrors: MAX_ERRORS, hideSuggestions }
+      const errors = validate(schema, document, undefined, options).slice(0, MAX_ERRORS)
+      cache.set(document, errors)
+      return errors
+    },
+  }
+}
+
+/** Executes with a signal that aborts at the deadline; what was not ready by then is dropped. */
+async function beforeDeadline<T>(
+  execute: (signal: AbortSignal) => T,
+  ms: number,
+): Promise<Awaited<T> | ExecutionResult> {
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(new Error('the deadline of an operation has passed')), ms)
+  try {
+    return await execute(late.signal)
+  } catch (error) {
+    if (!late.signal.aborted) throw error
+    return {
+      errors: [new GraphQLErrorClass('The operation took too long.', { extensions: { code: 'TIMEOUT' } })],
+    }
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Takes names of the schema out of messages that graphql-js makes while it reads variables. */
+function scrub({ result, setResult }: { result: unknown; setResult: (result: never) => void }): void {
+  if (typeof result !== 'object' || result === null || !('errors' in result) || !Array.isArray(result.errors))
+    return
+  const errors = result.errors.map((error: GraphQLError) => {
+    const message = error.message.replace(/ ?Did you mean .*$/s, '')
+    if (message === error.message) return error
+    const { nodes, path, originalError, extensions } = error
+    return new GraphQLErrorClass(message, { nodes, path, originalError: originalError ?? null, extensions })
+  })
+  setResult({ ...result, errors } as never) // the hook's type is that of any engine's result
+}
+
+/** Whether plain data nests deeper than a limit; without recursion, because it may be very deep. */
+function isDeeper(data: unknown, limit: number): boolean {
+  const open: [unknown, number][] = [[data, 0]]
+  for (let next = open.pop(); next; next = open.pop()) {
+    const [value, depth] = next
+    if (typeof value !== 'object' || value === null) continue
+    if (depth > limit) return true
+    for (const inner of Object.values(value)) open.push([inner, depth + 1])
+  }
+  return false
+}

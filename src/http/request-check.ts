@@ -1,0 +1,45 @@
+import { type Answer, errorAnswer } from './answer.ts'
+
+/** Headers that a page of another origin cannot send without asking first. */
+const PREFLIGHT_HEADERS = ['graphql-require-preflight', 'x-graphql-yoga-csrf', 'apollo-require-preflight']
+
+/** Refuses what the GraphQL endpoint does not speak, by method and headers alone; null when it may pass. */
+export function refuseRequest(request: Pick<Request, 'method' | 'headers' | 'url'>): Answer | null {
+  const { method, headers } = request
+  if (method !== 'GET' && method !== 'POST') {
+    const answer = errorAnswer(405, 'BAD_REQUEST', 'Use POST, or GET for queries.')
+    return { ...answer, headers: { allow: 'GET, POST' } }
+  }
+  const encoding = headers.get('content-encoding')
+  if (encoding && encoding !== 'identity') {
+    return errorAnswer(415, 'UNSUPPORTED_MEDIA_TYPE', 'Send the body without compression.')
+  }
+  if (method === 'POST') {
+    const isJson = /^application\/json\s*(;\s*charset="?utf-?8"?\s*)?$/i.test(
+      headers.get('content-type') ?? '',
+    )
+    return isJson ? null : errorAnswer(415, 'UNSUPPORTED_MEDIA_TYPE', 'Send application/json in UTF-8.')
+  }
+  const isStream = headers.get('accept')?.toLowerCase().includes('text/event-stream')
+  if (!isStream && !PREFLIGHT_HEADERS.some((name) => headers.has(name))) {
+    const message = `Send a GET with the header ${PREFLIGHT_HEADERS[0]}: 1, or use POST.`
+    return errorAnswer(403, 'PREFLIGHT_REQUIRED', message)
+  }
+  return refuseParameters(request.url)
+}
+
+/** JSON in a query string that cannot be read is the caller's mistake, not ours. */
+function refuseParameters(url: string): Answer | null {
+  const start = url.indexOf('?')
+  const parameters = new URLSearchParams(start < 0 ? '' : url.slice(start + 1))
+  for (const name of ['variables', 'extensions']) {
+    const text = parameters.get(name)
+    if (text === null) continue
+    try {
+      JSON.parse(text)
+    } catch {
+      return errorAnswer(400, 'BAD_REQUEST', `${name} must be JSON.`)
+    }
+  }
+  return null
+}

@@ -1,0 +1,38 @@
+// Reading requests and writing answers with node:http.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type Answer, SECURITY_HEADERS } from './answer.ts'
+import type { Credentials } from './auth.ts'
+
+const BODY_TIMEOUT_MS = 10_000
+
+/** The path without the query string. */
+export function pathOf(req: IncomingMessage): string {
+  return (req.url ?? '/').split('?', 1)[0] ?? '/'
+}
+
+export function credentialsOf(req: IncomingMessage): Credentials {
+  const { authorization, 'x-sandbox-name': sandboxName } = req.headers
+  return {
+    authorization,
+    sandboxName: Array.isArray(sandboxName) ? sandboxName[0] : sandboxName,
+    address: req.socket.remoteAddress ?? 'unknown',
+  }
+}
+
+export function send(req: IncomingMessage, res: ServerResponse, { status, headers, body }: Answer): void {
+  // What is left of a body that nobody reads would be taken for the next request.
+  if (!req.complete) res.setHeader('connection', 'close')
+  const type = { 'content-type': 'application/json; charset=utf-8' }
+  res.writeHead(status, { ...SECURITY_HEADERS, ...type, ...headers })
+  res.end(JSON.stringify(body))
+}
+
+/** Ends a request whose body has not arrived in time. */
+export function limitBodyTime(req: IncomingMessage, res: ServerResponse): void {
+  const timer = setTimeout(() => {
+    if (!req.complete) req.destroy()
+  }, BODY_TIMEOUT_MS)
+  const clear = () => clearTimeout(timer)
+  req.once('end', clear)
+  res.once('close', clear)
+}

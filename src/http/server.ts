@@ -1,0 +1,121 @@
+// The HTTP edge: routes, limits of connections, and the order in which it stops.
+import http, { type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { ApiParts } from '../graphql/context.ts'
+import { type Answer, denialAnswer, errorAnswer, unavailableAnswer } from './answer.ts'
+import { authenticator } from './auth.ts'
+import { importRoute } from './import-route.ts'
+import { credentialsOf, limitBodyTime, pathOf, send } from './request.ts'
+import { socketEdge } from './websocket.ts'
+import { type EdgeConfig, gatewayYoga } from './yoga.ts'
+
+export interface HttpServerOptions {
+  parts: ApiParts
+  config: EdgeConfig & { host: string; port: number }
+  /** Whether this gateway's engine runs: a part of being ready. */
+  isEngineRunning: () => boolean
+}
+export interface HttpServer {
+  /** Resolves when connections are accepted. @throws when the port is taken */
+  start(): Promise<{ url: string }>
+  /** Takes no more connections, ends streams, and gives requests under way `graceMs` to finish. */
+  stop(graceMs: number): Promise<void>
+}
+
+const HEADERS_TIMEOUT_MS = 5_000
+const KEEP_ALIVE_MS = 5_000
+const CHECK_INTERVAL_MS = 1_000
+const MAX_HEADERS = 16 * 1024
+
+export function httpServer({ parts, config, isEngineRunning }: HttpServerOptions): HttpServer {
+  const { log } = parts
+  const authenticate = authenticator(parts)
+  const yoga = gatewayYoga({ parts, config, authenticate, log })
+  const sockets = socketEdge({ parts, yoga, authenticate, log })
+  const importProfiles = importRoute(parts)
+  const streams = new Set<ServerResponse>()
+  let isDraining = false
+
+  const readiness = async (): Promise<Answer> => {
+    const isReachable = await parts.database.ping().then(
+      () => true,
+      () => false,
+    )
+    const checks = { database: isReachable, engine: isEngineRunning(), draining: isDraining }
+    const isReady = checks.database && checks.engine && !isDraining
+    return { status: isReady ? 200 : 503, body: { status: isReady ? 'ready' : 'not ready', checks } }
+  }
+  const answer = async (req: IncomingMessage, res: ServerResponse, path: string): Promise<Answer | null> => {
+    if (path === '/graphql') {
+      streams.add(res)
+      res.once('close', () => streams.delete(res))
+      await yoga(req, res)
+      return null
+    }
+    if (path === '/healthz') return { status: 200, body: { status: 'alive' } }
+    if (path === '/readyz') return readiness()
+    const admission = await authenticate(credentialsOf(req))
+    if ('denied' in admission) return denialAnswer(admission.denied)
+    if (path === '/import') return importProfiles(req, admission.session)
+    return errorAnswer(404, 'NOT_FOUND', 'There is nothing at this address. GraphQL is at /graphql.')
+  }
+  const server = http.createServer(
+    {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      // Bodies have deadlines of their own below: an import may take long.
+      requestTimeout: 0,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+      maxHeaderSize: MAX_HEADERS,
+    },
+    async (req, res) => {
+      const path = pathOf(req)
+      if (isDraining) res.setHeader('connection', 'close')
+      if (path !== '/import') limitBodyTime(req, res)
+      try {
+        const result = await answer(req, res, path)
+        if (result) send(req, res, result)
+      } catch (error) {
+        log.error({ err: error, path }, 'a request failed')
+        if (!res.headersSent) send(req, res, unavailableAnswer)
+        else res.destroy()
+      }
+    },
+  )
+  server.on('upgrade', (req, socket, head) => sockets.upgrade(req, socket, head))
+
+  return {
+    start: () =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject)
+        server.listen(config.port, config.host, () => {
+          server.off('error', reject)
+          server.on('error', (error) => log.error({ err: error }, 'the HTTP server failed'))
+          resolve({ url: urlOf(config.host, server.address()) })
+        })
+      }),
+    async stop(graceMs) {
+      isDraining = true
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      sockets.close()
+      for (const res of streams) if (isEventStream(res)) res.destroy()
+      server.closeIdleConnections()
+      const timer = setTimeout(() => {
+        sockets.terminate()
+        server.closeAllConnections()
+      }, graceMs)
+      await closed
+      clearTimeout(timer)
+      await yoga.dispose()
+    },
+  }
+}
+
+function isEventStream(res: ServerResponse): boolean {
+  return String(res.getHeader('content-type') ?? '').startsWith('text/event-stream')
+}
+
+function urlOf(host: string, address: AddressInfo | string | null): string {
+  const port = typeof address === 'object' && address ? address.port : 0
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}

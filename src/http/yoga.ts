@@ -1,0 +1,104 @@
+// GraphQL over HTTP and text/event-stream. Also the engine that the WebSocket runs on.
+import { createYoga, type Plugin } from 'graphql-yoga'
+import type { Logger } from '../domain/ports.ts'
+import { type ApiContext, type ApiParts, contextFactory } from '../graphql/context.ts'
+import { useGuard } from '../graphql/guard.ts'
+import { errorMask } from '../graphql/public-error.ts'
+import { schema } from '../graphql/schema.ts'
+import { type Answer, denialAnswer, SECURITY_HEADERS, unavailableAnswer } from './answer.ts'
+import type { Admission, Authenticate } from './auth.ts'
+import { refuseRequest } from './request-check.ts'
+
+export interface EdgeConfig {
+  graphiql: boolean
+  introspection: 'always' | 'authenticated' | 'never'
+}
+/** What comes with a request, and what authentication adds. */
+export interface EdgeContext extends Partial<Admission> {
+  address?: string
+  req?: { socket: { remoteAddress?: string | undefined } }
+}
+
+const MAX_BODY = 256 * 1024
+const HEADERS_HINT = '{\n  "Authorization": "Bearer "\n}'
+
+export type GatewayYoga = ReturnType<typeof gatewayYoga>
+
+export function gatewayYoga(options: {
+  parts: ApiParts
+  config: EdgeConfig
+  authenticate: Authenticate
+  log: Logger
+}) {
+  const { parts, config, authenticate, log } = options
+  const newContext = contextFactory(parts)
+  return createYoga<EdgeContext, ApiContext>({
+    schema,
+    context: ({ session, rate }) => {
+      // The guard lets a caller without a session ask for the schema only.
+      if (!session || !rate) return {} as ApiContext
+      return newContext(session, rate)
+    },
+    plugins: [
+      useDoor({ authenticate, config, log }),
+      useGuard({ guardrails: parts.guardrails, introspection: config.introspection }),
+    ],
+    maskedErrors: { maskError: errorMask(log), errorMessage: 'Unexpected error.', isDev: false },
+    graphiql: config.graphiql && {
+      title: 'Activation gateway',
+      defaultHeaders: HEADERS_HINT,
+      shouldPersistHeaders: true,
+      subscriptionsProtocol: 'SSE',
+    },
+    landingPage: false,
+    cors: false,
+    batching: false,
+    multipart: false,
+    logging: false,
+    maxRequestBodySize: MAX_BODY,
+    parserAndValidationCache: false,
+  })
+}
+
+/** Refuses requests by their headers, and finds out who asks. */
+function useDoor({
+  authenticate,
+  config,
+  log,
+}: {
+  authenticate: Authenticate
+  config: EdgeConfig
+  log: Logger
+}): Plugin<object, EdgeContext> {
+  return {
+    async onRequest({ request, serverContext, endResponse, fetchAPI }) {
+      const end = ({ status, headers, body }: Answer) => {
+        const type = { 'content-type': 'application/json; charset=utf-8' }
+        endResponse(new fetchAPI.Response(JSON.stringify(body), { status, headers: { ...type, ...headers } }))
+      }
+      const refused = refuseRequest(request)
+      if (refused) return end(refused)
+      const authorization = request.headers.get('authorization')
+      // Whoever may read the schema without a token gets as far as the guard, which sees to that.
+      if (authorization === null && config.introspection === 'always') return
+      const address = serverContext.address ?? serverContext.req?.socket.remoteAddress ?? 'unknown'
+      const sandboxName = request.headers.get('x-sandbox-name')
+      try {
+        const admission = await authenticate({ authorization, sandboxName, address })
+        if ('denied' in admission) return end(denialAnswer(admission.denied))
+        Object.assign(serverContext, admission)
+      } catch (error) {
+        log.error({ err: error }, 'a request could not be authenticated')
+        end(unavailableAnswer)
+      }
+    },
+    onResponse({ response }) {
+      const isPage = response.headers.get('content-type')?.startsWith('text/html')
+      for (const [name, value] of Object.entries(SECURITY_HEADERS)) {
+        // The editor loads its own scripts; it still must not be framed.
+        const isPolicy = isPage && name === 'content-security-policy'
+        response.headers.set(name, isPolicy ? "frame-ancestors 'none'" : value)
+      }
+    },
+  }
+}

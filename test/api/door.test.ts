@@ -1,0 +1,177 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type TestGateway, testGateway } from '../support/api.ts'
+
+let gateway: TestGateway
+beforeEach(async () => {
+  gateway = await testGateway()
+})
+afterEach(() => gateway.dispose())
+
+const VIEWER = '{ viewer { name roles sandbox { name } rateLimit { limit remaining resetAt } } }'
+
+describe('who may come in', () => {
+  it('knows a token by its secret, and says who it is', async () => {
+    const { viewer } = await gateway.data(VIEWER)
+    expect(viewer).toMatchObject({ name: 'admin', roles: ['ADMIN'], sandbox: { name: 'prod' } })
+    expect(viewer.rateLimit.remaining).toBe(viewer.rateLimit.limit - 1)
+  })
+
+  it('answers 401 without a token or with a wrong one, and never says why', async () => {
+    const none = await gateway.fetch({ headers: { authorization: '' }, body: '{"query":"{__typename}"}' })
+    expect(none.status).toBe(401)
+    expect(none.headers.get('www-authenticate')).toBe('Bearer')
+    expect((await none.json()).errors[0].extensions.code).toBe('UNAUTHENTICATED')
+    const answers = []
+    for (const token of ['x', `${gateway.admin}x`, 'a'.repeat(10_000), 'Bearer']) {
+      const { status, errors } = await gateway.ask(VIEWER, {}, { token })
+      answers.push(`${status} ${errors?.[0]?.message}`)
+    }
+    expect([...new Set(answers)]).toEqual(['401 The token is not valid.'])
+  })
+
+  it('refuses revoked and expired tokens at once', async () => {
+    const token = await gateway.token(['VIEWER'])
+    const [row] = (await gateway.parts.services.token.list(gateway.test.session)).slice(-1)
+    expect((await gateway.ask(VIEWER, {}, { token })).status).toBe(200)
+    await gateway.data('mutation ($id: ID!) { revokeApiToken(id: $id) { errors { code } } }', { id: row!.id })
+    expect((await gateway.ask(VIEWER, {}, { token })).status).toBe(401)
+  })
+
+  it('slows down whoever guesses, and still serves good tokens from the same address', async () => {
+    const statuses = new Set<number>()
+    for (let attempt = 0; attempt < 40; attempt += 1) {
+      statuses.add((await gateway.ask(VIEWER, {}, { token: `guess${attempt}` })).status)
+    }
+    expect([...statuses]).toEqual([401, 429])
+    expect((await gateway.ask(VIEWER)).status).toBe(200)
+  })
+
+  it('answers the same for a sandbox that is not there and one that is not for the token', async () => {
+    const token = await gateway.token(['OPERATOR'], { sandbox: 'dev' })
+    expect((await gateway.ask(VIEWER, {}, { token, sandbox: 'dev' })).status).toBe(200)
+    const prod = await gateway.ask(VIEWER, {}, { token })
+    const absent = await gateway.ask(VIEWER, {}, { token, sandbox: 'absent' })
+    expect(prod.status).toBe(403)
+    expect(prod.errors).toEqual(absent.errors)
+    expect((await gateway.ask(VIEWER, {}, { sandbox: 'absent' })).status).toBe(403)
+  })
+
+  it('lets a partner do nothing but ask who it is', async () => {
+    const destinationIds = [await destination()]
+    const token = await gateway.token(['PARTNER'], { destinationIds })
+    expect((await gateway.data(VIEWER, {}, { token })).viewer.roles).toEqual(['PARTNER'])
+    for (const query of [
+      '{ segments { totalCount } }',
+      '{ destinationTypes { name } }',
+      '{ node(id: "x") { id } }',
+    ]) {
+      const { errors } = await gateway.ask(query, {}, { token })
+      expect(errors?.[0]?.extensions.code).toBe('FORBIDDEN')
+    }
+  })
+
+  it('lets a viewer read and not write', async () => {
+    const token = await gateway.token(['VIEWER'])
+    await gateway.data('{ segments { totalCount } runs { nodes { id } } }', {}, { token })
+    const { errors } = await gateway.ask('mutation { evaluateSegments { job { id } } }', {}, { token })
+    expect(errors?.[0]?.extensions.code).toBe('FORBIDDEN')
+  })
+
+  const destination = async () => {
+    const made = await gateway.data(
+      'mutation { createDestination(input: { name: "D", type: "LOCAL_DIRECTORY", settings: { path: "d" } }) { destination { id } errors { message } } }',
+    )
+    return made.createDestination.destination.id
+  }
+})
+
+describe('what may come in', () => {
+  const query = '{"query":"{ __typename }"}'
+
+  it('takes JSON only', async () => {
+    for (const type of [
+      'text/plain',
+      'application/graphql',
+      'application/x-www-form-urlencoded',
+      'multipart/form-data; boundary=x',
+      'application/json; charset=utf-16',
+    ]) {
+      expect((await gateway.fetch({ body: query, headers: { 'content-type': type } })).status).toBe(415)
+    }
+    const zipped = await gateway.fetch({ body: query, headers: { 'content-encoding': 'gzip' } })
+    expect(zipped.status).toBe(415)
+  })
+
+  it('answers 400 to what is no request, and does not repeat it', async () => {
+    for (const body of [
+      '',
+      '{',
+      '[]',
+      '1',
+      'null',
+      '{"query":1}',
+      '{"query":"{a}","variables":[]}',
+      `[${query}]`,
+      '['.repeat(50_000),
+    ]) {
+      const response = await gateway.fetch({ body })
+      expect(response.status, body.slice(0, 20)).toBe(400)
+      const text = await response.text()
+      expect(text).not.toContain('JSON at position')
+      expect(text).not.toContain('originalError')
+      expect(JSON.parse(text).errors[0].extensions.code).toBeTypeOf('string')
+    }
+  })
+
+  it('answers 413 to a body that is too long, announced or not', async () => {
+    const body = JSON.stringify({ query: '{ __typename }', variables: { x: 'x'.repeat(300_000) } })
+    expect((await gateway.fetch({ body })).status).toBe(413)
+    const stream = new Blob([body]).stream()
+    const init = { body: stream, duplex: 'half' } as RequestInit
+    expect((await gateway.fetch(init)).status).toBe(413)
+  })
+
+  it('takes GET for queries, with a header that no foreign page can send', async () => {
+    const path = `?query=${encodeURIComponent('{ viewer { name } }')}`
+    expect((await gateway.fetch({ method: 'GET', path })).status).toBe(403)
+    const headers = { 'graphql-require-preflight': '1' }
+    expect((await gateway.fetch({ method: 'GET', path, headers })).status).toBe(200)
+    expect((await gateway.fetch({ method: 'GET', path: '?variables=%7B', headers })).status).toBe(400)
+    const write = `?query=${encodeURIComponent('mutation { evaluateSegments { job { id } } }')}`
+    expect((await gateway.fetch({ method: 'GET', path: write, headers })).status).toBe(405)
+    const hidden = `?operationName=W&query=${encodeURIComponent('query R { __typename } mutation W { evaluateSegments { job { id } } }')}`
+    expect((await gateway.fetch({ method: 'GET', path: hidden, headers })).status).toBe(405)
+  })
+
+  it('refuses other methods, and sends no CORS header to anybody', async () => {
+    for (const method of ['PUT', 'DELETE', 'OPTIONS', 'PATCH']) {
+      const response = await gateway.fetch({ method, headers: { origin: 'https://evil.example' } })
+      expect(response.status).toBe(405)
+      expect(response.headers.get('access-control-allow-origin')).toBeNull()
+    }
+  })
+
+  it('marks every answer as private', async () => {
+    const response = await gateway.fetch({ body: query })
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-store',
+      'referrer-policy': 'no-referrer',
+      'content-security-policy': expect.stringContaining("frame-ancestors 'none'"),
+    })
+  })
+
+  it('shows the editor without a token where it is wanted, and nowhere else', async () => {
+    const page = { method: 'GET', headers: { accept: 'text/html', authorization: '' } }
+    const shown = await gateway.fetch(page)
+    expect(shown.status).toBe(200)
+    expect(await shown.text()).toContain('Authorization')
+    const other = await testGateway({ config: { graphiql: false } })
+    const { status } = await other.fetch({
+      ...page,
+      headers: { ...page.headers, 'graphql-require-preflight': '1' },
+    })
+    await other.dispose()
+    expect(status).toBe(401)
+  })
+})
