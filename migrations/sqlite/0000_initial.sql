@@ -109,14 +109,6 @@ CREATE TABLE `namespaces` (
 );
 --> statement-breakpoint
 CREATE UNIQUE INDEX `namespaces_name` ON `namespaces` (`sandbox_id`,`name`);--> statement-breakpoint
-CREATE TABLE `processes` (
-	`id` text PRIMARY KEY NOT NULL,
-	`pid` integer NOT NULL,
-	`host` text NOT NULL,
-	`started_at` integer NOT NULL,
-	`heartbeat_at` integer NOT NULL
-);
---> statement-breakpoint
 CREATE TABLE `profiles` (
 	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
 	`namespace_id` integer NOT NULL,
@@ -190,7 +182,6 @@ CREATE TABLE `runs` (
 	`lease_owner` text,
 	`lease_until` integer,
 	`fence` integer DEFAULT 0 NOT NULL,
-	`not_before` integer,
 	`event_seq` integer DEFAULT 0 NOT NULL,
 	`retry_of` text,
 	`created_at` integer NOT NULL,
@@ -277,11 +268,6 @@ CREATE UNIQUE INDEX `segments_number` ON `segments` (`number`);--> statement-bre
 CREATE INDEX `segments_created` ON `segments` (`sandbox_id`,`created_at`,`id`);--> statement-breakpoint
 CREATE INDEX `segments_name` ON `segments` (`sandbox_id`,`name`,`id`);--> statement-breakpoint
 CREATE INDEX `segments_updated` ON `segments` (`sandbox_id`,`updated_at`,`id`);--> statement-breakpoint
-CREATE TABLE `settings` (
-	`name` text PRIMARY KEY NOT NULL,
-	`value` text NOT NULL
-);
---> statement-breakpoint
 CREATE TABLE `snapshots` (
 	`id` text PRIMARY KEY NOT NULL,
 	`sandbox_id` text NOT NULL,

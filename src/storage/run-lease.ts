@@ -1,6 +1,6 @@
 // How a worker holds a run and moves it on. Every write carries the fencing token of the claim: a worker that was
 // thought dead and comes back finds its writes refused (StaleWrite), and lets go.
-import { and, asc, eq, inArray, isNotNull, isNull, lt, lte, or, sql } from 'drizzle-orm'
+import { and, asc, eq, inArray, isNotNull, lt, lte, or, sql } from 'drizzle-orm'
 import type {
   FinishedPart,
   RunCheckpoint,
@@ -62,7 +62,7 @@ export function runLease(database: Database, processId: string) {
     async claim(at: Date): Promise<Row<'runs'> | null> {
       const dead = await deadOwners(database, at)
       const free = or(
-        and(eq(runs.status, 'QUEUED'), or(isNull(runs.notBefore), lte(runs.notBefore, at))),
+        eq(runs.status, 'QUEUED'),
         and(
           inArray(runs.status, ['PROCESSING', 'CANCELLING']),
           or(lt(runs.leaseUntil, at), dead.length > 0 ? inArray(runs.leaseOwner, dead) : undefined),
@@ -82,7 +82,6 @@ export function runLease(database: Database, processId: string) {
           startedAt: run.startedAt ?? at,
           leaseOwner: processId,
           leaseUntil: leaseUntil(at),
-          notBefore: null,
         }
         const type = isCancelling ? 'CANCELLING' : run.attempt === 0 ? 'STARTED' : 'RETRYING'
         const message = run.attempt === 0 ? {} : { message: `attempt ${run.attempt + 1}` }
@@ -164,7 +163,12 @@ export function runLease(database: Database, processId: string) {
         {
           into: 'rejections',
           columns: ['run_id', 'profile_id', 'reason', 'detail'],
-          rows: state.rejected.map(({ profileId, reason, detail }) => [claim.runId, profileId, reason, detail]),
+          rows: state.rejected.map(({ profileId, reason, detail }) => [
+            claim.runId,
+            profileId,
+            reason,
+            detail,
+          ]),
         },
       ])
       database.wake.notify(`run:${claim.runId}`)

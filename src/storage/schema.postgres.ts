@@ -23,6 +23,4 @@ export const {
   runEvents,
   runFiles,
   rejections,
-  processes,
-  settings,
 } = tables

@@ -1,13 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { JsonDialect } from './json-dialect.ts'
-
-/** `a.b` as SQLite's JSON path, every step quoted. */
-export function sqliteJsonPath(path: string): string {
-  return `$${path
-    .split('.')
-    .map((step) => `.${JSON.stringify(step)}`)
-    .join('')}`
-}
+import { sqliteJsonPath } from './sqlite-json-path.ts'
 
 const type = (path: string): SQL => sql`json_type(profiles.attributes, ${sqliteJsonPath(path)})`
 const value = (path: string): SQL => sql`(profiles.attributes ->> ${sqliteJsonPath(path)})`

@@ -326,12 +326,10 @@ export function defineTables(kit: Kit) {
       files: kit.int('files').notNull().default(0),
       error: kit.json<RunFailure | null>('error'),
       attempt: kit.int('attempt').notNull().default(0),
-      /** The process that holds the run (processes.id), until when, and the fencing token that goes with every write. */
+      /** The process that holds the run, until when, and the fencing token that goes with every write. */
       leaseOwner: kit.text('lease_owner'),
       leaseUntil: kit.timestamp('lease_until'),
       fence: counter('fence'),
-      /** Not claimed before: set between attempts. */
-      notBefore: kit.timestamp('not_before'),
       /** Sequence of the newest event. */
       eventSeq: counter('event_seq'),
       retryOf: kit.text('retry_of'),
@@ -406,21 +404,6 @@ export function defineTables(kit: Kit) {
     ],
   )
 
-  // ------------------------------------------------------------ the gateway itself
-  /** Running processes of this installation: whose leases hold. */
-  const processes = kit.table('processes', {
-    id: kit.text('id').primaryKey(),
-    pid: kit.int('pid').notNull(),
-    host: kit.text('host').notNull(),
-    startedAt: kit.timestamp('started_at').notNull(),
-    heartbeatAt: kit.timestamp('heartbeat_at').notNull(),
-  })
-  /** Facts about the installation, such as which key seals its secrets. */
-  const settings = kit.table('settings', {
-    name: kit.text('name').primaryKey(),
-    value: kit.text('value').notNull(),
-  })
-
   return {
     sandboxes,
     apiTokens,
@@ -441,8 +424,6 @@ export function defineTables(kit: Kit) {
     runEvents,
     runFiles,
     rejections,
-    processes,
-    settings,
   }
 }
 
