@@ -3,6 +3,7 @@
 import {
   type DocumentNode,
   type FragmentDefinitionNode,
+  GraphQLError,
   Kind,
   Lexer,
   parse,
@@ -45,8 +46,7 @@ export function readDocument(text: string, maxDepth: number): ReadDocument {
   if (text.length > MAX_BYTES || Buffer.byteLength(text) > MAX_BYTES) {
     throw refusal('DOCUMENT_LIMIT', `The document must have at most ${MAX_BYTES} bytes.`)
   }
-  countTokens(text)
-  const document = parse(text)
+  const document = parsed(text)
   const fragments = new Map<string, FragmentDefinitionNode>()
   for (const node of document.definitions) {
     if (node.kind === Kind.FRAGMENT_DEFINITION) fragments.set(node.name.value, node)
@@ -57,13 +57,14 @@ export function readDocument(text: string, maxDepth: number): ReadDocument {
   let operations = 0
   for (const node of document.definitions) {
     if (node.kind !== Kind.OPERATION_DEFINITION && node.kind !== Kind.FRAGMENT_DEFINITION) continue
-    const shape = shapeOf(node.selectionSet)
-    const variables = node.variableDefinitions?.length ?? 0
-    check({ ...shape, directives: shape.directives + (node.directives?.length ?? 0) }, maxDepth)
-    if (variables > MAX_VARIABLES) {
-      throw refusal('VARIABLE_LIMIT', `An operation may have at most ${MAX_VARIABLES} variables.`)
+    if (node.kind === Kind.OPERATION_DEFINITION) {
+      const shape = shapeOf(node.selectionSet)
+      check({ ...shape, directives: shape.directives + (node.directives?.length ?? 0) }, maxDepth)
+      if ((node.variableDefinitions?.length ?? 0) > MAX_VARIABLES) {
+        throw refusal('VARIABLE_LIMIT', `An operation may have at most ${MAX_VARIABLES} variables.`)
+      }
+      operations += 1
     }
-    if (node.kind === Kind.OPERATION_DEFINITION) operations += 1
     roots.push(...rootNames(node.selectionSet))
   }
   if (operations > MAX_OPERATIONS) {
@@ -94,6 +95,17 @@ function rootNames({ selections }: SelectionSetNode): string[] {
     if (one.kind === Kind.FIELD) return [one.name.value]
     return one.kind === Kind.INLINE_FRAGMENT ? rootNames(one.selectionSet) : []
   })
+}
+
+function parsed(text: string): DocumentNode {
+  try {
+    countTokens(text)
+    return parse(text)
+  } catch (error) {
+    if (!(error instanceof GraphQLError) || error.extensions.code) throw error
+    const { message, source, positions } = error
+    throw new GraphQLError(message, { source, positions, extensions: { code: 'GRAPHQL_PARSE_FAILED' } })
+  }
 }
 
 function countTokens(text: string): void {
