@@ -72,7 +72,11 @@ export async function createDataflow(
         destinationId: plan.destinationId,
         fields: plan.fields,
         fileFormat: { compression: plan.compression },
-        segments: plan.segmentIds.map((segmentId) => ({ segmentId, schedule })),
+        segments: plan.segmentIds.map((segmentId) => ({
+          segmentId,
+          schedule,
+          filenameTemplate: '%SEGMENT_NAME%_%DATETIME(yyyyMMdd-HHmmss)%',
+        })),
       },
     },
     answer: z.object({ payload: z.object({ made, errors }) }),

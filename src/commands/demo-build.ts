@@ -19,7 +19,9 @@ export async function buildDemo(
   api: ApiClient,
 ): Promise<{ dataflowId: string; segmentIds: string[] }[]> {
   print(`\n${paint('bold', 'Import real customers')}`)
-  for (const set of DATA_SETS) await importSet(gateway, set)
+  const imported = []
+  for (const set of DATA_SETS) imported.push(await importSet(gateway, set))
+  for (const line of columns(imported)) print(line)
 
   print(`\n${paint('bold', 'Evaluate segments')}`)
   const segmentIds = new Map<string, string>()
@@ -46,7 +48,10 @@ export async function buildDemo(
   return activations
 }
 
-async function importSet(gateway: Gateway, { file, key, about }: (typeof DATA_SETS)[number]): Promise<void> {
+async function importSet(
+  gateway: Gateway,
+  { file, key, about }: (typeof DATA_SETS)[number],
+): Promise<(string | number)[]> {
   const source = path.join(DATA, file)
   const bar = progress(file, fs.statSync(source).size)
   const sandbox = await gateway.services.sandbox.ensure('prod')
@@ -60,8 +65,7 @@ async function importSet(gateway: Gateway, { file, key, about }: (typeof DATA_SE
     onProgress: ({ bytes, rows }) => bar.update(bytes, rows),
   })
   bar.stop()
-  const [line = ''] = columns([['  ', inserted, `${about}, ${rejected} rejected`]])
-  print(line)
+  return ['', inserted, about, `${rejected} rejected`]
 }
 
 async function evaluate(api: ApiClient): Promise<void> {

@@ -9,7 +9,7 @@ import { type ApiClient, apiClient } from './api-client.ts'
 import { buildDemo } from './demo-build.ts'
 import { showFiles } from './demo-files.ts'
 import { runUntilStopped } from './lifetime.ts'
-import { paint, print, programCall } from './output.ts'
+import { columns, paint, print, programCall } from './output.ts'
 import { fetchRun, startActivation } from './run-api.ts'
 import { watchRuns } from './watch.ts'
 
@@ -94,9 +94,12 @@ function sayHowToCall(config: Config, url: string, token: string): void {
 }
 
 function sayWhatIsNext(config: Config, options: DemoOptions): void {
-  print(`  ${programCall('demo --serve').padEnd(56)}  the same, and keep it up to query it`)
-  print(`  ${programCall('serve').padEnd(56)}  your own gateway, data in ./data`)
-  print(`  ${programCall('import customers.csv --key customer_id').padEnd(56)}  your own customers`)
+  const lines = columns([
+    ['', programCall('demo --serve'), 'the same, and keep it up to query it'],
+    ['', programCall('serve'), 'your own gateway, with its data in ./data'],
+    ['', programCall('import customers.csv --key customer_id'), 'your own customers'],
+  ])
+  for (const line of lines) print(line)
   if (options.keep) print(`  The files are in ${config.exportRoot}`)
 }
 

@@ -10,9 +10,10 @@ export interface RunView {
   stop(): void
 }
 
-export function runView(options: { json?: boolean }): RunView {
+export function runView(runs: Run[], options: { json?: boolean }): RunView {
   if (options.json) return jsonView()
-  return process.stdout.isTTY ? barView() : lineView()
+  const width = Math.max(...runs.map(({ segment }) => segment.name.length))
+  return process.stdout.isTTY ? barView(width) : lineView(width)
 }
 
 /** The end of a run: counters, files with sizes, and the error if there was one. */
@@ -32,17 +33,23 @@ function jsonView(): RunView {
   }
 }
 
-function lineView(): RunView {
+function lineView(width: number): RunView {
+  const shown = new Map<string, string>()
   return {
-    event: (run, event) => print(`${event.at.slice(11, 23)}  ${run.segment.name}  ${describeEvent(event)}`),
+    event(run, event) {
+      const text = describeEvent(event)
+      if (shown.get(run.id) === text) return // only bytes have changed
+      shown.set(run.id, text)
+      print(`  ${event.at.slice(11, 23)}  ${run.segment.name.padEnd(width)}  ${text}`)
+    },
     remark: note,
     stop() {},
   }
 }
 
-function barView(): RunView {
+function barView(width: number): RunView {
   const bars = new MultiBar({
-    format: '{name}  {bar} {percentage} %  {rows} rows  {state}',
+    format: '  {name}  {bar} {percentage} %  {rows} rows  {state}',
     barCompleteChar: '█',
     barIncompleteChar: '░',
     barsize: 30,
@@ -53,7 +60,11 @@ function barView(): RunView {
   return {
     event(run, event) {
       const { total, received } = event.progress
-      const payload = { name: run.segment.name, rows: count(received), state: describeState(event) }
+      const payload = {
+        name: run.segment.name.padEnd(width),
+        rows: count(received),
+        state: describeState(event),
+      }
       const bar = byRun.get(run.id) ?? bars.create(total ?? 1, 0, payload)
       byRun.set(run.id, bar)
       bar.setTotal(Math.max(total ?? 1, 1))
@@ -68,13 +79,8 @@ function barView(): RunView {
 function describeEvent({ type, progress, message, phase }: RunEvent): string {
   const of = progress.total === null ? '' : ` of ${count(progress.total)}`
   const percent = progress.percent === null ? '' : `${Math.floor(progress.percent)} %`
-  const columns = [
-    type.padEnd(14),
-    phase.padEnd(10),
-    `${count(progress.received)}${of}`.padEnd(20),
-    percent.padEnd(5),
-  ]
-  return `${columns.join('  ')}  ${message ?? ''}`.trimEnd()
+  const place = `${phase.padEnd(10)}  ${`${count(progress.received)}${of}`.padEnd(14)}  ${percent.padStart(5)}`
+  return `${type.padEnd(14)}  ${place}  ${message ?? ''}`.trimEnd()
 }
 
 const describeState = ({ type, phase, message }: RunEvent): string =>

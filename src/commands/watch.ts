@@ -27,7 +27,7 @@ export async function watchRuns(
   options: { after?: string; json?: boolean },
 ): Promise<void> {
   const stop = stopSignal()
-  const view = runView(options)
+  const view = runView(runs, options)
   const cursors = new Map(runs.map((run) => [run.id, options.after ?? null]))
   const failed = new AbortController()
   const signal = AbortSignal.any([stop.signal, failed.signal])
