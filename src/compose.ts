@@ -23,7 +23,7 @@ import { openDatabase } from './storage/open.ts'
 const API_DRAIN_MS = 5_000
 
 export interface Gateway extends ApiParts {
-  /** Migrates, then starts what is asked for. `adminToken` is set on the very first start. */
+  /** Migrates, then starts what is asked for. `adminToken` is set on the first start of an API. */
   start(parts: { api: boolean; engine: boolean }): Promise<{ url: string; adminToken: string | null }>
   /** Drains: no new work, open requests end, running exports let go of their runs to be resumed. */
   stop(): Promise<void>
@@ -69,7 +69,9 @@ export async function compose(
     async start(wanted) {
       await database.migrate()
       await services.sandbox.ensure('prod', 'Production')
-      const adminToken = await services.token.ensureAdmin(config.adminToken ?? undefined)
+      const { url } = wanted.api ? await server.start() : { url: '' }
+      // After listening, and for an API alone: a start that fails must not make a token that nobody gets to see.
+      const adminToken = wanted.api ? await services.token.ensureAdmin(config.adminToken) : null
       if (wanted.engine) {
         fs.mkdirSync(config.exportRoot, { recursive: true, mode: 0o750 })
         database.life.register(processId)
@@ -77,7 +79,6 @@ export async function compose(
         segmentation.start()
         isEngineRunning = true
       }
-      const { url } = wanted.api ? await server.start() : { url: '' }
       return { url, adminToken }
     },
     async stop() {
