@@ -72,7 +72,7 @@ export function cellWriter(format: Dialect) {
     }: {
       lines: Uint8Array
       start: number
-      out: Buffer
+      out: Uint8Array
       cell: number
     }): void {
       let i = start

@@ -66,7 +66,7 @@ export function csvEncoder({ columns, hasConsent, format }: EncoderOptions) {
   const required = columns.map((column) => column.required)
   const isAlone = columns.length === 1
   const cells = cellWriter(format)
-  let scratch = Buffer.alloc(0)
+  let scratch = new Uint8Array(0) // no Buffer: a Buffer's slice() would share its memory
 
   const missing = (profileId: number, column: number): EncodedRejection => ({
     profileId,
@@ -83,7 +83,7 @@ export function csvEncoder({ columns, hasConsent, format }: EncoderOptions) {
   return function encode(lines: Uint8Array, from: number, maxRows: number): EncodedPage {
     // A byte becomes at most two; a null of four bytes becomes the null value.
     const needed = (lines.length - from) * (2 + nullValue.length) + 64
-    if (scratch.length < needed) scratch = Buffer.allocUnsafeSlow(needed)
+    if (scratch.length < needed) scratch = new Uint8Array(needed)
     const out = scratch
     const { classes, mayBeFormula } = cells
     let i = from

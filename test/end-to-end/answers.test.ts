@@ -122,8 +122,11 @@ describe.each(['sakila', 'telco'] as const)('%s', (table) => {
     }) as Record<string, string>[]
     const key = columns[0] ?? ''
     const byKey = new Map(source.map((row) => [row[key], row]))
-    for (const row of rows)
-      for (const column of columns) expect(row[column]).toBe(byKey.get(row[key])?.[column]?.trim())
+    // A number is a number: 115.70 comes out as 115.7.
+    const plain = (text = '') => (/^\d+\.\d+$/.test(text) ? String(Number(text)) : text.trim())
+    for (const row of rows) {
+      for (const column of columns) expect(row[column]).toBe(plain(byKey.get(row[key])?.[column]))
+    }
   })
 })
 

@@ -99,11 +99,15 @@ describe('a run', () => {
       [`${run.plan.fileName}_2.csv.gz`, 4000],
       [`${run.plan.fileName}_3.csv.gz`, 1000],
     ])
+    const seen: string[] = []
     for (const file of files) {
       const bytes = read(file.location)
       expect(sha256(bytes)).toBe(file.sha256)
-      expect(gunzipSync(bytes).toString().split('\r\n').length - 2).toBe(file.rows)
+      const rows = gunzipSync(bytes).toString().split('\r\n')
+      expect([rows[0], rows.at(-1), rows.length - 2]).toEqual(['email,name', '', file.rows])
+      seen.push(...rows.slice(1, -1))
     }
+    expect(seen).toEqual(people(9_000).map(({ email, name }) => `${email},${name}`))
   })
 
   it('opens no part for nothing when the rows fill the last one exactly', async () => {
