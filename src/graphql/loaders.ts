@@ -1,6 +1,7 @@
 // Batch loaders: however many objects ask for a row in one tick, it is one statement.
 import DataLoader from 'dataloader'
 import type { Session } from '../domain/access.ts'
+import { plausibleIds } from '../storage/filter.ts'
 import { latestRunsOf } from '../storage/latest-run.ts'
 import type { ApiParts } from './context.ts'
 import type { Stores } from './stores.ts'
@@ -47,7 +48,7 @@ const MAX_BATCH = 500
 function byId<Row extends { id: string }>(fetch: (ids: string[]) => Promise<Row[]>) {
   return new DataLoader<string, Row | null>(
     async (ids) => {
-      const rows = await fetch([...new Set(ids)])
+      const rows = await fetch(plausibleIds([...new Set(ids)]))
       const found = new Map(rows.map((row) => [row.id, row]))
       return ids.map((id) => found.get(id) ?? null)
     },
