@@ -4,6 +4,7 @@
 //   FINALIZING            the point of no return: parts get their names one by one, then the manifest is written
 //
 // Whatever stops this in between, the next claim goes on from what the run row says.
+import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { FileDelivery, PartWriter } from '../destinations/driver.ts'
 import { manifestName, partName } from '../domain/filename.ts'
@@ -14,6 +15,9 @@ import type { Claim, Rejected, RunLease } from '../storage/run-lease.ts'
 import type { Row } from '../storage/tables.ts'
 import type { ExportOrder, FromThread, ToThread } from './export-thread.ts'
 import { manifestOf } from './manifest.ts'
+
+/** `.ts` in a checkout, `.js` in the published package. */
+const THREAD = new URL(`./export-thread${path.extname(import.meta.filename)}`, import.meta.url)
 
 /** At most ten progress events a second for a run. */
 const FLUSH_MS = 100
@@ -55,7 +59,7 @@ async function writeParts(context: ExportContext): Promise<RunCheckpoint> {
     afterProfileId: start.afterProfileId,
     part: start.parts.length + 1,
   }
-  const thread = new Worker(new URL('./export-thread.ts', import.meta.url), { workerData: order })
+  const thread = new Worker(THREAD, { workerData: order })
   try {
     for await (const message of messagesOf(thread, context.signal)) {
       await output.take(message)

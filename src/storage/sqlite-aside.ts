@@ -1,8 +1,12 @@
 // A thread with its own read connection, for reads that would hold the event loop.
+import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { RawRow } from './capabilities.ts'
 
 type Answer = { id: number; rows: RawRow[] } | { id: number; error: Error }
+
+/** `.ts` in a checkout, `.js` in the published package. */
+const THREAD = new URL(`./sqlite-aside-thread${path.extname(import.meta.filename)}`, import.meta.url)
 
 export function sqliteAside(file: string) {
   const waiting = new Map<number, { resolve: (rows: RawRow[]) => void; reject: (error: Error) => void }>()
@@ -15,7 +19,7 @@ export function sqliteAside(file: string) {
     waiting.clear()
   }
   const start = (): Worker => {
-    const started = new Worker(new URL('./sqlite-aside-thread.ts', import.meta.url), { workerData: { file } })
+    const started = new Worker(THREAD, { workerData: { file } })
     started.unref()
     started.on('message', (answer: Answer) => {
       const waiter = waiting.get(answer.id)
