@@ -25,5 +25,8 @@ export async function backup(config: Config, file: string, options: { json?: boo
   fs.chmodSync(target, 0o600) // it holds what the database holds
   const bytes = fs.statSync(target).size
   if (options.json) printJson({ file: target, bytes })
-  else print(`${target}: ${size(bytes)}. To restore, stop the gateway and put it in place of ${source}.`)
+  else
+    print(
+      `${target}: ${size(bytes)}. To restore: stop the gateway, put it in place of ${source}, and delete ${source}-wal and ${source}-shm.`,
+    )
 }
