@@ -12,6 +12,8 @@ import { refuseRequest } from './request-check.ts'
 export interface EdgeConfig {
   graphiql: boolean
   introspection: 'always' | 'authenticated' | 'never'
+  /** How long a query or mutation may take, in milliseconds; 10 seconds when absent. */
+  deadlineMs?: number
 }
 /** What comes with a request, and what authentication adds. */
 export interface EdgeContext extends Partial<Admission> {
@@ -39,10 +41,7 @@ export function gatewayYoga(options: {
       if (!session || !rate) return {} as ApiContext
       return newContext(session, rate)
     },
-    plugins: [
-      useDoor({ authenticate, config, log }),
-      useGuard({ guardrails: parts.guardrails, introspection: config.introspection }),
-    ],
+    plugins: [useDoor({ authenticate, config, log }), useGuard({ ...config, guardrails: parts.guardrails })],
     maskedErrors: { maskError: errorMask(log), errorMessage: 'Unexpected error.', isDev: false },
     graphiql: config.graphiql && {
       title: 'Activation gateway',

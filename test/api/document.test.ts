@@ -136,3 +136,14 @@ describe('errors', () => {
     }
   })
 })
+
+it('an operation that takes too long is answered with TIMEOUT', async () => {
+  const slow = await testGateway({ config: { deadlineMs: 50 } })
+  try {
+    slow.parts.services.profile.attributes = () => new Promise(() => {})
+    const { errors } = await slow.ask('{ profileAttributes { path } }')
+    expect(errors).toEqual([{ message: 'The operation took too long.', extensions: { code: 'TIMEOUT' } }])
+  } finally {
+    await slow.dispose()
+  }
+})

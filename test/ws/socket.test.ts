@@ -2,65 +2,20 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as after } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { WebSocket } from 'ws'
-import { type TestGateway, type Tree, testGateway } from '../support/api.ts'
+import { type TestGateway, testGateway } from '../support/api.ts'
 import { attacks } from '../support/attacks.ts'
+import { dial as dialTo, admitted as letIn } from '../support/ws-client.ts'
 
 let gateway: TestGateway
 let url: string
 beforeEach(async () => {
   gateway = await testGateway()
-  url = (await gateway.serve()).replace('http', 'ws')
+  url = await gateway.serve()
 })
 afterEach(() => gateway.dispose())
 
-const PROTOCOL = 'graphql-transport-ws'
-
-/** A client that keeps what it was told. */
-function dial(options: { protocol?: string; headers?: Record<string, string>; path?: string } = {}) {
-  const { protocol = PROTOCOL, headers = {}, path = '/graphql' } = options
-  const socket = new WebSocket(`${url}${path}`, protocol, { headers })
-  const told: Tree[] = []
-  const waiting = new Set<() => void>()
-  socket.on('error', () => {})
-  socket.on('message', (data) => {
-    told.push(JSON.parse(String(data)))
-    for (const wake of waiting) wake()
-  })
-  const closed = new Promise<number>((resolve) => socket.on('close', resolve))
-  const refused = new Promise<number>((resolve) =>
-    socket.on('unexpected-response', (_, res) => {
-      socket.terminate()
-      resolve(res.statusCode ?? 0)
-    }),
-  )
-  const say = (message: object) => socket.send(JSON.stringify(message))
-  return {
-    socket,
-    told,
-    closed,
-    refused,
-    say,
-    opened: () => once(socket, 'open'),
-    async hear(test: (message: Tree) => boolean): Promise<Tree> {
-      for (;;) {
-        const found = told.find(test)
-        if (found) return found
-        await new Promise<void>((resolve) => waiting.add(resolve))
-      }
-    },
-    subscribe: (id: string, query: string, variables?: object) =>
-      say({ type: 'subscribe', id, payload: { query, variables } }),
-  }
-}
-
-async function admitted(token = gateway.admin, extra: object = {}) {
-  const client = dial()
-  await client.opened()
-  client.say({ type: 'connection_init', payload: { authorization: `Bearer ${token}`, ...extra } })
-  await client.hear(({ type }) => type === 'connection_ack')
-  return client
-}
+const dial = (options: Parameters<typeof dialTo>[1] = {}) => dialTo(url, options)
+const admitted = (token = gateway.admin, extra: object = {}) => letIn(url, token, extra)
 
 describe('the handshake', () => {
   it('takes the token from connection_init or from the upgrade', async () => {

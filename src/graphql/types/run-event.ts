@@ -1,5 +1,5 @@
 import { authorize } from '../../domain/access.ts'
-import { notFound, Refusal } from '../../domain/errors.ts'
+import { invalid, notFound, Refusal } from '../../domain/errors.ts'
 import { decodeEventCursor, encodeEventCursor, TERMINAL_STATUSES } from '../../storage/run-event.ts'
 import type { Row } from '../../storage/tables.ts'
 import { builder } from '../builder.ts'
@@ -57,6 +57,7 @@ async function follow(ctx: ApiContext, runId: string, after: string | null) {
   const row = await ctx.loaders.run.load(runId)
   if (!row) throw new Refusal(notFound('run', runId, ['runId']))
   const seq = after === null ? 0 : decodeEventCursor(after, runId)
+  if (seq > row.eventSeq) throw new Refusal(invalid(['after'], 'after is not a cursor of this run.'))
   // Nothing comes after the terminal event: whoever has seen it is done at once.
   const isOver = TERMINAL_STATUSES.includes(row.status) && seq >= row.eventSeq
   return liveStream(ctx, (signal) => (isOver ? nothing() : ctx.parts.feed.events(runId, seq, signal)))

@@ -1,0 +1,137 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type TestGateway, testGateway } from '../support/api.ts'
+
+let gateway: TestGateway
+let url: string
+beforeEach(async () => {
+  gateway = await testGateway()
+  url = await gateway.serve()
+})
+afterEach(() => gateway.dispose())
+
+const bearer = () => ({ authorization: `Bearer ${gateway.admin}` })
+
+describe('routes', () => {
+  it('tells life and readiness to everybody', async () => {
+    expect((await fetch(`${url}/healthz`)).status).toBe(200)
+    const ready = await fetch(`${url}/readyz`)
+    expect(ready.status).toBe(200)
+    expect(await ready.json()).toEqual({
+      status: 'ready',
+      checks: { database: true, engine: true, draining: false },
+    })
+    gateway.parts.database.ping = () => Promise.reject(new Error('gone'))
+    expect((await fetch(`${url}/readyz`)).status).toBe(503)
+  })
+
+  it('answers JSON to everything: 401 without a token, 404 with one', async () => {
+    for (const path of ['/', '/metrics', '/graphql/x', '/../etc/passwd', '/%2e%2e/x', '/%zz', '//graphql']) {
+      const nobody = await fetch(`${url}${path}`)
+      expect(nobody.status).toBe(401)
+      expect(nobody.headers.get('www-authenticate')).toBe('Bearer')
+      const somebody = await fetch(`${url}${path}`, { headers: bearer() })
+      expect(somebody.status).toBe(404)
+      expect((await somebody.json()).errors[0].extensions.code).toBe('NOT_FOUND')
+      expect(somebody.headers.get('x-content-type-options')).toBe('nosniff')
+    }
+  })
+
+  it('serves GraphQL over the port', async () => {
+    const response = await fetch(`${url}/graphql`, {
+      method: 'POST',
+      headers: { ...bearer(), 'content-type': 'application/json' },
+      body: JSON.stringify({ query: '{ viewer { name } }' }),
+    })
+    expect(await response.json()).toEqual({ data: { viewer: { name: 'admin' } } })
+  })
+
+  it('stops reading a body that is too long', async () => {
+    const endless = new ReadableStream({
+      pull: (controller) => controller.enqueue(new Uint8Array(65_536).fill(32)),
+    })
+    const init = {
+      method: 'POST',
+      body: endless,
+      duplex: 'half',
+      headers: { ...bearer(), 'content-type': 'application/json' },
+    }
+    const answer = await fetch(`${url}/graphql`, init as RequestInit).then(
+      ({ status }) => status,
+      () => 'closed',
+    )
+    expect([413, 'closed']).toContain(answer)
+    expect((await fetch(`${url}/healthz`)).status).toBe(200)
+  })
+})
+
+describe('connections', () => {
+  const say = async (text: string) => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    await once(socket, 'connect')
+    socket.on('error', () => {})
+    let heard = ''
+    socket.on('data', (data) => {
+      heard += data
+    })
+    const started = performance.now()
+    socket.write(text)
+    await once(socket, 'close')
+    return { heard, seconds: (performance.now() - started) / 1000 }
+  }
+
+  it('are closed when headers or bodies come too slowly, and when headers are too long', async () => {
+    const auth = `Authorization: Bearer ${gateway.admin}`
+    const post = `POST /graphql HTTP/1.1\r\nHost: x\r\n${auth}\r\nContent-Type: application/json\r\n`
+    const [slowHeader, slowBody, bigHeader, smuggle] = await Promise.all([
+      say('GET /healthz HTTP/1.1\r\nHost: x\r\nX: '),
+      say(`${post}Content-Length: 100\r\n\r\n{`),
+      say(`GET /healthz HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(64_000)}\r\n\r\n`),
+      say(`${post}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`),
+    ])
+    expect(slowHeader.seconds).toBeLessThan(8)
+    expect(slowBody.seconds).toBeLessThan(12)
+    expect(bigHeader.heard).toContain('431')
+    expect(smuggle.heard).toContain('400')
+  })
+})
+
+describe('POST /import', () => {
+  const send = (body: string, path = '/import?key=id', headers: Record<string, string> = {}) =>
+    fetch(`${url}${path}`, {
+      method: 'POST',
+      body,
+      headers: { ...bearer(), 'content-type': 'text/csv', ...headers },
+    })
+
+  it('takes CSV and NDJSON, and lists what it could not take', async () => {
+    const csv = await send('id,name\n1,Ada\n2,Bo\n,Nobody\n')
+    expect(csv.status).toBe(200)
+    const answer = await csv.json()
+    expect(answer).toMatchObject({ inserted: 2, updated: 0, rejected: 1 })
+    expect(answer.rejections).toHaveLength(1)
+    const lines = '{"id":"1","name":"Ada L."}\n{"id":"3"}\nnonsense\n'
+    const ndjson = await send(lines, '/import?key=id', { 'content-type': 'application/x-ndjson' })
+    expect(await ndjson.json()).toMatchObject({ inserted: 1, updated: 1, rejected: 1 })
+    const { profileAttributes } = await gateway.data('{ profileAttributes { path profileCount } }')
+    expect(profileAttributes).toContainEqual({ path: 'name', profileCount: 2 })
+  })
+
+  it('lists at most a hundred rejections', async () => {
+    const { rejected, rejections } = await (await send(`id,n\n${',1\n'.repeat(150)}`)).json()
+    expect([rejected, rejections.length]).toEqual([150, 100])
+  })
+
+  it('refuses the rest', async () => {
+    expect((await send('id\n1\n', '/import')).status).toBe(400)
+    expect((await send('name\nx\n')).status).toBe(400)
+    expect((await send('{}', undefined, { 'content-type': 'application/json' })).status).toBe(415)
+    expect((await send('x', undefined, { 'content-encoding': 'gzip' })).status).toBe(415)
+    expect((await fetch(`${url}/import?key=id`, { headers: bearer() })).status).toBe(405)
+    const viewer = await gateway.token(['VIEWER'])
+    expect((await send('id\n1\n', undefined, { authorization: `Bearer ${viewer}` })).status).toBe(403)
+    expect((await send('id\n1\n', undefined, { authorization: 'Bearer x' })).status).toBe(401)
+    expect(gateway.logged).toEqual([])
+  })
+})
