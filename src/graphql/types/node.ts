@@ -17,7 +17,9 @@ const TYPE_NAMES: Record<Noun, string> = {
   activation: 'Activation',
   run: 'Run',
 }
-const NOUNS = new Map(Object.entries(ID_PREFIXES).map(([noun, prefix]) => [prefix, noun as Noun])) // keys of a record
+const NOUNS = new Map<string, Noun>()
+// Object.entries widens the keys of a record to string.
+for (const [noun, prefix] of Object.entries(ID_PREFIXES)) NOUNS.set(prefix, noun as Noun)
 
 export const node = builder.interfaceRef<{ id: string }>('Node').implement({
   description:
@@ -36,7 +38,7 @@ export async function loadNode(ctx: ApiContext, id: string): Promise<{ id: strin
 }
 
 function nounOf(id: string): Noun | undefined {
-  return /^[a-z]+_[0-9a-f]{32}$/.test(id) ? NOUNS.get(id.slice(0, id.indexOf('_')) as never) : undefined
+  return /^[a-z]+_[0-9a-f]{32}$/.test(id) ? NOUNS.get(id.slice(0, id.indexOf('_'))) : undefined
 }
 
 builder.queryFields((t) => ({
