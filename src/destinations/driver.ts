@@ -61,6 +61,7 @@ export interface FileDelivery {
 }
 
 export interface PartWriter {
+  /** The chunk's memory is used again as soon as this resolves. */
   write(chunk: Uint8Array): Promise<void>
   /** Resolves when the part is safe: flushed to the disk, or acknowledged. */
   finish(): Promise<void>

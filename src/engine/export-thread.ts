@@ -2,6 +2,7 @@
 // to the driver. At most a few buffers are on their way at a time, so memory does not depend on the segment's size.
 import { createHash, type Hash } from 'node:crypto'
 import { once } from 'node:events'
+import { setImmediate as turn } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { createGzip, type Gzip } from 'node:zlib'
 import type { RunPlan } from '../domain/model.ts'
@@ -22,19 +23,25 @@ export type FromThread =
   | { type: 'page'; received: number; exported: number; rejected: EncodedRejection[] }
   | { type: 'part'; part: number; rows: number; bytes: number; sha256: string; afterProfileId: number }
   | { type: 'end' }
-/** One for every `data` and `page` that was dealt with. */
-export type ToThread = 'taken'
+/** One for every `data` and `page` that was dealt with; the buffer of a `data` comes back to be filled again. */
+export interface ToThread {
+  taken: ArrayBuffer | null
+}
 
 const PAGE_ROWS = 4_000
 /** Messages on their way at a time: bounds the memory, whether rows are delivered or refused. */
 const MAX_UNTAKEN = 8
+/** A page's CSV fits, as a rule. */
+const BUFFER_BYTES = 512 * 1024
 const GZIP_LEVEL = 2
 
 const port = parentPort
 if (!port) throw new Error('export-thread.ts runs as a worker thread')
 let untaken = 0
 const waiting: (() => void)[] = []
-port.on('message', (_taken: ToThread) => {
+const free: ArrayBuffer[] = []
+port.on('message', ({ taken }: ToThread) => {
+  if (taken) free.push(taken)
   untaken -= 1
   waiting.shift()?.()
 })
@@ -68,18 +75,20 @@ async function exportAll({ source, plan, afterProfileId, part: firstPart }: Expo
   }
 
   for (;;) {
+    await turn() // lets the compressor and the main thread be heard
     const page = await reader.page(last, PAGE_ROWS)
     if (page === null) break
     let offset = 0
     while (offset < page.lines.length) {
-      // A full part is closed when a further row is known to follow, so that no part is empty.
-      if (part.rows === format.maxRowsPerFile) {
+      const isFull = part.rows === format.maxRowsPerFile
+      const encoded = encode(page.lines, offset, format.maxRowsPerFile - (isFull ? 0 : part.rows))
+      // A full part is closed when a further row has come, so that no part is empty.
+      if (isFull && encoded.rows > 0) {
         await endPart()
         number += 1
         part = partOutput(format.compression === 'GZIP')
         await part.write(header)
       }
-      const encoded = encode(page.lines, offset, format.maxRowsPerFile - part.rows)
       await part.write(encoded.bytes)
       part.rows += encoded.rows
       offset = encoded.consumed
@@ -98,14 +107,18 @@ function partOutput(isGzip: boolean) {
   const hash = createHash('sha256')
   const total = { bytes: 0 }
   const gzip = isGzip ? createGzip({ level: GZIP_LEVEL, chunkSize: 256 * 1024 }) : null
+  let compressed: Promise<unknown> = Promise.resolve()
   const leaving = gzip ? forward(gzip, hash, total) : Promise.resolve()
   return {
     rows: 0,
     async write(bytes: Uint8Array): Promise<void> {
       if (bytes.length === 0) return
-      // The encoder's buffer is used again at once, and gzip keeps a reference.
-      if (!gzip) await send(bytes.slice(), hash, total)
-      else if (!gzip.write(bytes.slice())) await once(gzip, 'drain')
+      if (!gzip) await send(bytes, hash, total)
+      else {
+        // The compressor works beside this thread: it is given a page, and has until the next one is read.
+        await compressed
+        if (!gzip.write(bytes.slice())) compressed = once(gzip, 'drain')
+      }
     },
     async end(): Promise<{ bytes: number; sha256: string }> {
       gzip?.end()
@@ -116,14 +129,19 @@ function partOutput(isGzip: boolean) {
 }
 
 async function forward(gzip: Gzip, hash: Hash, total: { bytes: number }): Promise<void> {
-  for await (const chunk of gzip) await send(new Uint8Array(chunk), hash, total)
+  for await (const chunk of gzip) await send(chunk, hash, total)
 }
 
-async function send(bytes: Uint8Array<ArrayBuffer>, hash: Hash, total: { bytes: number }): Promise<void> {
+async function send(bytes: Uint8Array, hash: Hash, total: { bytes: number }): Promise<void> {
   await credit()
   hash.update(bytes)
   total.bytes += bytes.length
-  port?.postMessage({ type: 'data', bytes } satisfies FromThread, [bytes.buffer])
+  const spare = free.pop()
+  const buffer =
+    spare && spare.byteLength >= bytes.length ? spare : new ArrayBuffer(Math.max(bytes.length, BUFFER_BYTES))
+  const copy = new Uint8Array(buffer, 0, bytes.length)
+  copy.set(bytes)
+  port?.postMessage({ type: 'data', bytes: copy } satisfies FromThread, [buffer])
 }
 
 async function credit(): Promise<void> {

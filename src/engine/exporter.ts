@@ -63,7 +63,11 @@ async function writeParts(context: ExportContext): Promise<RunCheckpoint> {
   try {
     for await (const message of messagesOf(thread, context.signal)) {
       await output.take(message)
-      if (message.type === 'data' || message.type === 'page') thread.postMessage('taken' satisfies ToThread)
+      if (message.type === 'page') thread.postMessage({ taken: null } satisfies ToThread)
+      if (message.type === 'data') {
+        const { buffer } = message.bytes
+        thread.postMessage({ taken: buffer } satisfies ToThread, [buffer])
+      }
     }
   } catch (error) {
     await output.abort()

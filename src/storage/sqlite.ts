@@ -107,7 +107,7 @@ function connect(file: string): BetterSqlite.Database {
     connection.pragma('synchronous = FULL') // on every open: a reopened WAL file falls back to NORMAL
     connection.pragma('foreign_keys = ON')
     connection.pragma('journal_size_limit = 67108864')
-    connection.pragma('cache_size = -65536')
+    connection.pragma('cache_size = -32768')
     // SQLite's own knows ASCII alone, and a search for é should find É.
     connection.function('lower', { deterministic: true }, (text) =>
       typeof text === 'string' ? text.toLowerCase() : text,

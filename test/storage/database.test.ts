@@ -1,5 +1,5 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { eq } from 'drizzle-orm'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { StaleWrite } from '../../src/storage/database.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 

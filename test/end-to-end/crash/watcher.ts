@@ -6,9 +6,18 @@ export interface SeenEvent {
   type: string
   received: number
   at: string
+  message: string | null
 }
 interface Answer {
-  data?: { runEvents: { cursor: string; type: string; at: string; progress: { received: number } } } | null
+  data?: {
+    runEvents: {
+      cursor: string
+      type: string
+      at: string
+      message: string | null
+      progress: { received: number }
+    }
+  } | null
   errors?: readonly unknown[]
 }
 
@@ -31,6 +40,7 @@ export async function watchRun(options: {
           type: event.type,
           received: Number(event.progress.received),
           at: event.at,
+          message: event.message,
         })
       }
       const last = seen.at(-1)?.type ?? ''
@@ -54,7 +64,7 @@ async function* events(
   })
   try {
     const query = `subscription ($runId: ID!, $after: String) {
-      runEvents(runId: $runId, after: $after) { cursor type at progress { received } } }`
+      runEvents(runId: $runId, after: $after) { cursor type at message progress { received } } }`
     for await (const answer of client.iterate({
       query,
       variables: { runId, after },
