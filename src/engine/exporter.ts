@@ -51,7 +51,7 @@ async function writeParts(context: ExportContext): Promise<RunCheckpoint> {
   const { lease, claim, clock } = context
   const start = await startingPoint(context)
   await context.delivery.discard(start.baseName, start.parts)
-  await lease.forgetRejections(claim, start.afterProfileId)
+  await lease.forgetRejections(claim, { afterProfileId: start.afterProfileId, clock })
   const output = partsOutput(context, start)
   const order: ExportOrder = {
     source: context.database.exportSource(),

@@ -19,6 +19,7 @@ import type { Row } from '../storage/tables.ts'
 import type { ServiceContext } from './context.ts'
 
 const MAX_ATTRIBUTES = 1_000
+const MAX_PUBLISHING_MS = 2_000
 
 export type ProfileService = ReturnType<typeof profileService>
 
@@ -55,6 +56,16 @@ export function profileService({ database, clock }: ServiceContext) {
     return running
   }
 
+  /** Waits for runs that are giving their files their names; not for ever, since one may have lost its worker. */
+  async function untilPublished(runIds: string[]): Promise<void> {
+    const deadline = Date.now() + MAX_PUBLISHING_MS
+    while (Date.now() < deadline) {
+      const [publishing] = await store.publishing(runIds)
+      if (publishing === undefined) return
+      await database.wake.wait(`run:${publishing}`, 100)
+    }
+  }
+
   return {
     /**
      * Merges (RFC 7396) up to 2,000 profiles by their key: null removes an attribute, attributes that are not
@@ -87,7 +98,8 @@ export function profileService({ database, clock }: ServiceContext) {
         throw error instanceof StaleWrite ? unknownProfile(input) : error
       }
       database.wake.notify('runs')
-      // Looked up afterwards: a run may have passed the point of no return in between.
+      // Looked up afterwards: a run past the point of no return still names its files, in a moment.
+      await untilPublished(runIds)
       return { deletedProfileId: profileId, deliveredFiles: await store.deliveredFiles(runIds) }
     },
 

@@ -127,6 +127,15 @@ export function profileStore(database: Database) {
       return rows.map((row) => row.id)
     },
 
+    /** Those of the runs whose files are appearing just now. */
+    async publishing(runIds: string[]): Promise<string[]> {
+      const rows = await db
+        .select({ id: runs.id })
+        .from(runs)
+        .where(and(eq(runs.phase, 'FINALIZING'), inArray(runs.id, runIds.slice(-1000))))
+      return rows.map((row) => row.id)
+    },
+
     /** The files of those of the runs that are past the point of no return. */
     async deliveredFiles(runIds: string[]): Promise<Row<'runFiles'>[]> {
       const files: Row<'runFiles'>[] = []

@@ -9,6 +9,7 @@ import type {
   RunFailure,
   RunPhase,
 } from '../domain/model.ts'
+import type { Clock } from '../domain/ports.ts'
 import { type Database, type ExpectingQuery, type Query, StaleWrite } from './database.ts'
 import { ACTIVE_STATUSES, appendEvent } from './run-event.ts'
 import type { NewRow, Row } from './tables.ts'
@@ -117,7 +118,8 @@ export function runLease(database: Database, processId: string) {
      * Forgets the rejections after a checkpoint: the profiles there are looked at again. In slices, since there may
      * be as many as profiles.
      */
-    async forgetRejections(claim: Claim, afterProfileId: number): Promise<void> {
+    async forgetRejections(claim: Claim, options: { afterProfileId: number; clock: Clock }): Promise<void> {
+      const { afterProfileId, clock } = options
       for (;;) {
         const [next] = await db.select({ upTo: sql<number | null>`max(profile_id)` }).from(
           db
@@ -130,7 +132,7 @@ export function runLease(database: Database, processId: string) {
         )
         if (next?.upTo == null) return
         await database.batch([
-          held(claim, {}, ['PROCESSING']),
+          held(claim, { leaseUntil: leaseUntil(clock()) }),
           db
             .delete(rejections)
             .where(

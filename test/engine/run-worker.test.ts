@@ -212,6 +212,36 @@ describe('the lease', () => {
     expect((await runRow(test, run.id)).status).toBe('PROCESSING')
   })
 
+  it('makes whoever takes over look again at the profiles after the checkpoint, rejected ones too', async () => {
+    const attributes = [{ name: 'without an e-mail' }, ...people(3)]
+    const run = await aQueuedRun(test, await aSnapshot(test, attributes))
+    const lease = runLease(test.database, 'dead')
+    const claimed = await lease.claim(new Date())
+    const { profiles } = test.database.tables
+    const all = await test.database.db.select({ id: profiles.id }).from(profiles)
+    await lease.progress(
+      { runId: run.id, fence: claimed!.fence },
+      {
+        counters: { received: 2, exported: 0, excluded: 2, failed: 0, bytes: 0, files: 0 },
+        phase: 'READING',
+        // Of what the dead worker refused, the second profile may leave now.
+        rejected: all
+          .slice(0, 2)
+          .map(({ id }) => ({ profileId: id, reason: 'MISSING_REQUIRED_FIELD', detail: 'email' })),
+        at: new Date(),
+      },
+    )
+    aWorker()
+    await untilEnded(test, run.id)
+    expect(await runRow(test, run.id)).toMatchObject({ status: 'SUCCESS', exported: 3, excluded: 1 })
+    const { rows } = await runStore(test.database).rejectionPage({
+      runId: run.id,
+      args: {},
+      maxPageSize: 100,
+    })
+    expect(rows).toHaveLength(1)
+  })
+
   it('between living processes decides by time', async () => {
     await aQueuedRun(test, await aSnapshot(test, people(1)))
     test.database.life.register('one')
