@@ -74,24 +74,24 @@ export function membershipStore(database: Database) {
         .innerJoin(segments, eq(segments.id, snapshots.segmentId))
         .where(and(gt(snapshots.evaluatedAt, UNFINISHED), ne(segments.status, 'DELETED')))
         .as('ranked')
-      const latest = db
-        .select({ version: ranked.version })
-        .from(ranked)
-        .where(lte(ranked.rank, KEPT_SNAPSHOTS))
-      const pinned = db
-        .select({ version: snapshots.version })
-        .from(runs)
-        .innerJoin(snapshots, eq(snapshots.id, runs.snapshotId))
-        .where(inArray(runs.status, ACTIVE_STATUSES))
-      const beingWritten = db
+      // In this order, because another process may move a version on in between: a version is reserved before its first
+      // member is written, and is latest before its job is done.
+      const present = await presentVersions()
+      const beingWritten = await db
         .select({ version: snapshots.version })
         .from(segmentationJobs)
         .innerJoin(snapshots, eq(snapshots.jobId, segmentationJobs.id))
         .where(inArray(segmentationJobs.status, ['QUEUED', 'PROCESSING']))
-      const needed = new Set(
-        (await Promise.all([latest, pinned, beingWritten])).flat().map(({ version }) => Number(version)),
-      )
-      const present = await presentVersions()
+      const latest = await db
+        .select({ version: ranked.version })
+        .from(ranked)
+        .where(lte(ranked.rank, KEPT_SNAPSHOTS))
+      const pinned = await db
+        .select({ version: snapshots.version })
+        .from(runs)
+        .innerJoin(snapshots, eq(snapshots.id, runs.snapshotId))
+        .where(inArray(runs.status, ACTIVE_STATUSES))
+      const needed = new Set([...beingWritten, ...latest, ...pinned].map(({ version }) => Number(version)))
       return present.filter((version) => !needed.has(version))
     },
 
