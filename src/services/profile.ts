@@ -41,7 +41,11 @@ export function profileService({ database, clock }: ServiceContext) {
         return { path, type, profileCount, examples }
       })
     const row = { sandboxId, profilesVersion: version, stats: attributes, computedAt: clock() }
-    await database.batch([store.keepAttributes(row)])
+    try {
+      await database.batch(store.keepAttributes(row))
+    } catch (error) {
+      if (!(error instanceof StaleWrite)) throw error // profiles have changed since: true then, and not kept
+    }
     return attributes
   }
 

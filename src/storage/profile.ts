@@ -1,8 +1,11 @@
 // Profiles, their identity namespaces, and what is known of their attributes.
 import { and, eq, exists, inArray, notExists, or, type SQL, sql } from 'drizzle-orm'
 import type { AttributeType } from '../domain/value-type.ts'
+import { chunks } from './chunks.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
 import type { Row } from './tables.ts'
+
+const IDS_A_STATEMENT = 1_000
 
 export interface ProfileAttribute {
   /** Dotted. */
@@ -97,14 +100,20 @@ export function profileStore(database: Database) {
       return row ? (row.stats as ProfileAttribute[]) : null // written by keepAttributes only
     },
 
-    keepAttributes(row: Row<'attributeStats'>): Query {
-      return db
-        .insert(attributeStats)
-        .values(row)
-        .onConflictDoUpdate({
-          target: attributeStats.sandboxId,
-          set: { profilesVersion: row.profilesVersion, stats: row.stats, computedAt: row.computedAt },
-        })
+    /** Undone when profiles have changed since: an example may be of one that was erased. */
+    keepAttributes(row: Row<'attributeStats'>): (Query | ExpectingQuery)[] {
+      const { sandboxId, profilesVersion, stats, computedAt } = row
+      const isCurrent = and(eq(sandboxes.id, sandboxId), eq(sandboxes.profilesVersion, profilesVersion))
+      return [
+        { query: db.update(sandboxes).set({ profilesVersion }).where(isCurrent), expect: 1 },
+        db
+          .insert(attributeStats)
+          .values(row)
+          .onConflictDoUpdate({
+            target: attributeStats.sandboxId,
+            set: { profilesVersion, stats, computedAt },
+          }),
+      ]
     },
 
     /** Runs that deliver the profile, or have: their snapshot has it and they did not reject it. */
@@ -113,18 +122,21 @@ export function profileStore(database: Database) {
         .select({ runId: rejections.runId })
         .from(rejections)
         .where(and(eq(rejections.runId, runs.id), eq(rejections.profileId, profileId)))
-      const rows = await db
-        .select({ id: runs.id })
-        .from(runs)
-        .where(
-          and(
-            eq(runs.sandboxId, sandboxId),
-            inArray(runs.status, ['SUCCESS', 'PROCESSING', 'CANCELLING']),
-            hasMember(profileId),
-            notExists(rejected),
+      // Aside: it looks at every run that there ever was.
+      const rows = await database.aside(
+        db
+          .select({ id: runs.id })
+          .from(runs)
+          .where(
+            and(
+              eq(runs.sandboxId, sandboxId),
+              inArray(runs.status, ['SUCCESS', 'PROCESSING', 'CANCELLING']),
+              hasMember(profileId),
+              notExists(rejected),
+            ),
           ),
-        )
-      return rows.map((row) => row.id)
+      )
+      return rows.map(([id]) => String(id))
     },
 
     /** Those of the runs whose files are appearing just now. */
@@ -139,16 +151,13 @@ export function profileStore(database: Database) {
     /** The files of those of the runs that are past the point of no return. */
     async deliveredFiles(runIds: string[]): Promise<Row<'runFiles'>[]> {
       const files: Row<'runFiles'>[] = []
-      for (let from = 0; from < runIds.length; from += 1000) {
+      for (const ids of chunks(runIds, IDS_A_STATEMENT)) {
         const rows = await db
           .select({ file: runFiles })
           .from(runFiles)
           .innerJoin(runs, eq(runs.id, runFiles.runId))
           .where(
-            and(
-              inArray(runFiles.runId, runIds.slice(from, from + 1000)),
-              or(eq(runs.status, 'SUCCESS'), eq(runs.phase, 'FINALIZING')),
-            ),
+            and(inArray(runFiles.runId, ids), or(eq(runs.status, 'SUCCESS'), eq(runs.phase, 'FINALIZING'))),
           )
           .orderBy(runFiles.runId, runFiles.part)
         files.push(...rows.map((row) => row.file))
@@ -183,6 +192,8 @@ export function profileStore(database: Database) {
           .delete(members)
           .where(and(eq(members.profileId, profileId), sql`${members.version} in ${versions}`)),
         db.delete(rejections).where(eq(rejections.profileId, profileId)),
+        // Their examples may be of this profile.
+        db.delete(attributeStats).where(eq(attributeStats.sandboxId, sandboxId)),
         { query: db.delete(profiles).where(eq(profiles.id, profileId)), expect: 1 },
         changed(sandboxId),
       ]

@@ -181,6 +181,18 @@ describe('delete', () => {
     expect((await db.select().from(tables.sandboxes))[0]?.profilesVersion).toBe(2)
   })
 
+  it('leaves no value of the profile among the examples of attributes, kept or being computed', async () => {
+    const kept = () => test.database.db.select().from(test.database.tables.attributeStats)
+    await upsert([{ id: 'a' }, { id: 'b' }])
+    await service.attributes(test.session)
+    await erase('a')
+    expect(await kept()).toEqual([])
+    const computing = service.attributes(test.session)
+    await erase('b')
+    await computing
+    expect(await kept()).toEqual([])
+  })
+
   it('makes runs that carry the profile begin their file again, and leaves the others alone', async () => {
     await upsert([{ id: 'a' }, { id: 'b' }])
     await snapshotOf(
