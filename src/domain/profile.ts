@@ -1,4 +1,5 @@
 // What a profile may look like: an object of attributes, by names that a dotted path can reach.
+import { DANGEROUS_NAME, isDangerous } from './text.ts'
 import { isExact } from './value-type.ts'
 
 /** Profiles in one upsert. */
@@ -9,19 +10,10 @@ const MAX_DEPTH = 8
 const MAX_NAME = 255
 /** Short enough for every database's index. */
 const MAX_KEY = 512
-/** Names that would reach into an object's machinery in some program down the line. */
-const DANGEROUS = new Set(['__proto__', 'constructor', 'prototype'])
 const UNREACHABLE = /[."\\\p{Cc}]/u
 const CONTROL = /\p{Cc}/u
 const NAMES_KEPT = 10_000
 const goodNames = new Set<string>()
-
-export const DANGEROUS_NAME = 'an attribute may not be called __proto__, constructor or prototype'
-
-/** True for one step of an attribute path that no profile may have. */
-export function isDangerous(step: string): boolean {
-  return DANGEROUS.has(step)
-}
 
 /** What is wrong with a profile's attributes, as the end of a sentence; null when nothing is. */
 export function attributesProblem(value: unknown): string | null {
@@ -76,7 +68,7 @@ function textProblem(text: string): string | null {
 
 function nameProblem(name: string): string | null {
   if (goodNames.has(name)) return null
-  if (DANGEROUS.has(name)) return DANGEROUS_NAME
+  if (isDangerous(name)) return DANGEROUS_NAME
   if (name === '' || name.length > MAX_NAME) {
     return `an attribute's name must have between 1 and ${MAX_NAME} characters`
   }

@@ -2,9 +2,7 @@ import { invalid, type UserError } from './errors.ts'
 import { ATTRIBUTE_OPERATORS, type AttributeCondition, type AttributeOperator, type Scalar } from './model.ts'
 import { MAX_DAYS, MAX_LIST, MAX_TEXT } from './rule.ts'
 import { parseInstant } from './rule-instant.ts'
-import { checkPath } from './text.ts'
-
-const FORBIDDEN_STEPS = ['__proto__', 'constructor', 'prototype']
+import { checkSafePath } from './text.ts'
 
 type Checked = { condition: AttributeCondition; errors?: never } | { condition?: never; errors: UserError[] }
 
@@ -38,10 +36,7 @@ export function checkCondition(input: unknown, path: string[]): Checked {
 
 function checkAttributePath(value: unknown, path: string[]): UserError[] {
   if (typeof value !== 'string') return [invalid(path, 'path must be a text.')]
-  const errors = checkPath(value, path)
-  if (errors.length > 0) return errors
-  const forbidden = value.split('.').find((step) => FORBIDDEN_STEPS.includes(step))
-  return forbidden ? [invalid(path, `An attribute cannot be called ${forbidden}.`)] : []
+  return checkSafePath(value, path)
 }
 
 type CheckedValue = { value?: Scalar | Scalar[]; errors: UserError[] }

@@ -3,6 +3,9 @@ import { invalid, type UserError } from './errors.ts'
 
 export const MAX_NAME = 255
 export const MAX_DESCRIPTION = 2000
+/** Names that would reach into an object's machinery in some program down the line. */
+const DANGEROUS = new Set(['__proto__', 'constructor', 'prototype'])
+export const DANGEROUS_NAME = 'an attribute may not be called __proto__, constructor or prototype'
 const CONTROL = /\p{Cc}/u
 const CONTROL_BUT_NEWLINES = /(?![\t\n\r])\p{Cc}/u
 
@@ -54,6 +57,11 @@ export function checkDescription(
   return checkText({ value, path, max: MAX_DESCRIPTION, what, allowEmpty: true, allowNewlines: true })
 }
 
+/** True for a name that no attribute may have. */
+export function isDangerous(name: string): boolean {
+  return DANGEROUS.has(name)
+}
+
 /** A dotted path into a profile's attributes, e.g. `person.name.firstName`. */
 export function checkPath(value: string, path: string[], what = 'The attribute path'): UserError[] {
   const errors = checkText({ value, path, max: MAX_NAME, what })
@@ -68,6 +76,14 @@ export function checkPath(value: string, path: string[], what = 'The attribute p
       `${what} must be names separated by single dots, such as person.name.firstName, without quotes, backslashes or white space around a name.`,
     ),
   ]
+}
+
+/** A path by which attributes come in or are asked for: none of its names is dangerous. */
+export function checkSafePath(value: string, path: string[], what?: string): UserError[] {
+  if (value.split('.').some(isDangerous)) {
+    return [invalid(path, `${what ?? 'The attribute path'}: ${DANGEROUS_NAME}.`)]
+  }
+  return checkPath(value, path, what)
 }
 
 /** Code points are counted only where the answer is open: a hostile text may be long. */

@@ -2,8 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import { parse } from 'csv-parse/sync'
 import { invalid, Refusal, type UserError } from '../domain/errors.ts'
-import { DANGEROUS_NAME, isDangerous } from '../domain/profile.ts'
-import { checkPath } from '../domain/text.ts'
+import { checkSafePath } from '../domain/text.ts'
 import { MAX_RECORD } from './import-records.ts'
 import type { Source } from './import-source.ts'
 
@@ -86,11 +85,13 @@ function splitHeader(header: string, delimiter: string): string[] {
 function pathErrors(path: string, index: number): UserError[] {
   const column = `Column ${index + 1}`
   if (path === '') return [invalid(['header'], `${column} has no name.`)]
-  const steps = path.split('.')
-  if (steps.some(isDangerous)) return [invalid(['header'], `${column}: ${DANGEROUS_NAME}.`)]
-  if (steps.length > MAX_DEPTH)
+  if (path.split('.').length > MAX_DEPTH)
     return [invalid(['header'], `${column} is nested more than ${MAX_DEPTH} deep.`)]
-  return checkPath(path, ['header'], `The name of column ${index + 1}, ${JSON.stringify(path.slice(0, 80))},`)
+  return checkSafePath(
+    path,
+    ['header'],
+    `The name of column ${index + 1}, ${JSON.stringify(path.slice(0, 80))},`,
+  )
 }
 
 /** Names that come twice, and names that would be a value and an object at once: `a` next to `a.b`. */

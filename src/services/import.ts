@@ -1,8 +1,7 @@
 // Streams a file of profiles into a sandbox, with memory that does not grow with the file.
 import { setImmediate as yieldToOthers } from 'node:timers/promises'
-import { invalid, Refusal } from '../domain/errors.ts'
-import { DANGEROUS_NAME, isDangerous } from '../domain/profile.ts'
-import { checkPath, normalizeName } from '../domain/text.ts'
+import { Refusal } from '../domain/errors.ts'
+import { checkSafePath, normalizeName } from '../domain/text.ts'
 import { type AttributeType, typeOf } from '../domain/value-type.ts'
 import type { ProfilePatch } from '../storage/capabilities.ts'
 import type { Database } from '../storage/database.ts'
@@ -175,8 +174,7 @@ async function writeHints({ database, sandboxId }: ImportOptions, columns: Colum
 
 function checkedKey(value: string): string {
   const key = normalizeName(value)
-  const errors = checkPath(key, ['key'], 'The key')
-  if (key.split('.').some(isDangerous)) errors.push(invalid(['key'], `The key: ${DANGEROUS_NAME}.`))
+  const errors = checkSafePath(key, ['key'], 'The key')
   if (errors.length > 0) throw new Refusal(errors)
   return key
 }

@@ -2,15 +2,13 @@ import { authorize, isAllowed, type Session } from '../domain/access.ts'
 import { invalid, Refusal, type UserError } from '../domain/errors.ts'
 import {
   attributesProblem,
-  DANGEROUS_NAME,
-  isDangerous,
   keyProblem,
   MAX_PROFILES,
   MAX_UPSERT_SIZE,
   profileKey,
   valueAt,
 } from '../domain/profile.ts'
-import { checkPath, normalizeName } from '../domain/text.ts'
+import { checkSafePath, normalizeName } from '../domain/text.ts'
 import { typeOf } from '../domain/value-type.ts'
 import type { ProfilePatch } from '../storage/capabilities.ts'
 import { StaleWrite } from '../storage/database.ts'
@@ -122,8 +120,7 @@ export function profileService({ database, clock }: ServiceContext) {
 
 function toPatches(key: string, profiles: readonly unknown[]): ProfilePatch[] {
   const path = ['input', 'profiles']
-  const errors: UserError[] = checkPath(key, ['input', 'key'], 'The key')
-  if (key.split('.').some(isDangerous)) errors.push(invalid(['input', 'key'], `The key: ${DANGEROUS_NAME}.`))
+  const errors: UserError[] = checkSafePath(key, ['input', 'key'], 'The key')
   if (profiles.length === 0) errors.push(invalid(path, 'Send at least one profile.'))
   if (profiles.length > MAX_PROFILES) errors.push(tooMany(MAX_PROFILES, profiles.length, 'profiles'))
   if (errors.length > 0) throw new Refusal(errors)

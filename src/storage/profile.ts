@@ -106,13 +106,10 @@ export function profileStore(database: Database) {
       const isCurrent = and(eq(sandboxes.id, sandboxId), eq(sandboxes.profilesVersion, profilesVersion))
       return [
         { query: db.update(sandboxes).set({ profilesVersion }).where(isCurrent), expect: 1 },
-        db
-          .insert(attributeStats)
-          .values(row)
-          .onConflictDoUpdate({
-            target: attributeStats.sandboxId,
-            set: { profilesVersion, stats, computedAt },
-          }),
+        db.insert(attributeStats).values(row).onConflictDoUpdate({
+          target: attributeStats.sandboxId,
+          set: { profilesVersion, stats, computedAt },
+        }),
       ]
     },
 
@@ -176,6 +173,8 @@ export function profileStore(database: Database) {
         union all
         select (select min(m.version) from members m where m.version > v.version) from v where v.version is not null
       ) select version from v where version is not null)`
+      // Rejections are kept by run, so that writing them is cheap: the profile is looked for in each run.
+      const runsOfSandbox = db.select({ id: runs.id }).from(runs).where(eq(runs.sandboxId, sandboxId))
       return [
         db
           .update(runs)
@@ -191,7 +190,9 @@ export function profileStore(database: Database) {
         db
           .delete(members)
           .where(and(eq(members.profileId, profileId), sql`${members.version} in ${versions}`)),
-        db.delete(rejections).where(eq(rejections.profileId, profileId)),
+        db
+          .delete(rejections)
+          .where(and(eq(rejections.profileId, profileId), inArray(rejections.runId, runsOfSandbox))),
         // Their examples may be of this profile.
         db.delete(attributeStats).where(eq(attributeStats.sandboxId, sandboxId)),
         { query: db.delete(profiles).where(eq(profiles.id, profileId)), expect: 1 },
