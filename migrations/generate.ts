@@ -1,5 +1,5 @@
 // `npm run migrations`: generates what changed in src/storage/tables.ts, for both dialects.
-// drizzle-kit cannot say WITHOUT ROWID, which halves the size of the membership table and the time to write it.
+// drizzle-kit cannot say WITHOUT ROWID, which halves the size of the two large tables and the time to write them.
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
@@ -15,5 +15,5 @@ for (const dialect of ['sqlite', 'postgres']) {
 const folder = path.join(import.meta.dirname, 'sqlite')
 for (const file of fs.readdirSync(folder).filter((entry) => entry.endsWith('.sql'))) {
   const sql = fs.readFileSync(path.join(folder, file), 'utf8')
-  fs.writeFileSync(path.join(folder, file), sql.replace(/(CREATE TABLE `members` \([^;]*\n\))(;)/, '$1 WITHOUT ROWID$2'))
+  fs.writeFileSync(path.join(folder, file), sql.replace(/(CREATE TABLE `(?:members|rejections)` \([^;]*\n\));/g, '$1 WITHOUT ROWID;'))
 }

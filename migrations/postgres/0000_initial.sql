@@ -260,7 +260,6 @@ CREATE INDEX "destinations_updated" ON "destinations" USING btree ("sandbox_id",
 CREATE INDEX "destinations_account" ON "destinations" USING btree ("account_id","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "namespaces_name" ON "namespaces" USING btree ("sandbox_id","name");--> statement-breakpoint
 CREATE UNIQUE INDEX "profiles_key" ON "profiles" USING btree ("namespace_id","key");--> statement-breakpoint
-CREATE INDEX "rejections_profile" ON "rejections" USING btree ("profile_id");--> statement-breakpoint
 CREATE INDEX "runs_created" ON "runs" USING btree ("sandbox_id","created_at","id");--> statement-breakpoint
 CREATE INDEX "runs_completed" ON "runs" USING btree ("sandbox_id","completed_at","id");--> statement-breakpoint
 CREATE INDEX "runs_dataflow" ON "runs" USING btree ("dataflow_id","created_at","id");--> statement-breakpoint

@@ -123,9 +123,8 @@ CREATE TABLE `rejections` (
 	`reason` text NOT NULL,
 	`detail` text,
 	PRIMARY KEY(`run_id`, `profile_id`)
-);
+) WITHOUT ROWID;
 --> statement-breakpoint
-CREATE INDEX `rejections_profile` ON `rejections` (`profile_id`);--> statement-breakpoint
 CREATE TABLE `run_events` (
 	`run_id` text NOT NULL,
 	`seq` integer NOT NULL,

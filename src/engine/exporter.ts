@@ -21,7 +21,8 @@ const THREAD = new URL(`./export-thread${path.extname(import.meta.filename)}`, i
 
 /** At most ten progress events a second for a run. */
 const FLUSH_MS = 100
-const FLUSH_REJECTED = 2_000
+/** Keeps the event loop free while most of a segment is refused. */
+const REJECTED_AT_ONCE = 400
 
 export interface ExportContext {
   database: Database
@@ -76,7 +77,6 @@ async function writeParts(context: ExportContext): Promise<RunCheckpoint> {
     await thread.terminate()
   }
   const checkpoint = output.checkpoint()
-  await output.flush()
   await lease.finalizing(claim, checkpoint, clock())
   return checkpoint
 }
@@ -114,20 +114,20 @@ function partsOutput(context: ExportContext, start: RunCheckpoint) {
   })
 
   const flush = async (save?: RunCheckpoint) => {
-    const batch = rejected
-    rejected = []
     flushedAt = clock().getTime()
     await lease.progress(claim, {
       counters: notBelow(run, counters),
       phase: counters.bytes > 0 ? 'DELIVERING' : 'READING',
-      rejected: batch,
       ...(save ? { checkpoint: save } : {}),
       at: clock(),
     })
   }
+  const storeRejected = async () => {
+    if (rejected.length > 0) await lease.reject(claim, rejected, clock())
+    rejected = []
+  }
   return {
     checkpoint,
-    flush,
     async abort() {
       await writer?.abort()
       writer = null
@@ -150,9 +150,11 @@ function partsOutput(context: ExportContext, start: RunCheckpoint) {
         const { part, rows, bytes, sha256 } = message
         parts.push({ part, fence: claim.fence, name: nextName(), rows, bytes, sha256 })
         afterProfileId = message.afterProfileId
+        await storeRejected()
         await flush(checkpoint())
       }
-      if (rejected.length >= FLUSH_REJECTED || clock().getTime() - flushedAt >= FLUSH_MS) await flush()
+      if (rejected.length >= REJECTED_AT_ONCE) await storeRejected()
+      if (clock().getTime() - flushedAt >= FLUSH_MS) await flush()
     },
   }
 }

@@ -146,33 +146,27 @@ export function runLease(database: Database, processId: string) {
       }
     },
 
-    /** Counters, rejections and, when a part was finished, the checkpoint; one event. */
-    async progress(
-      claim: Claim,
-      state: {
-        counters: RunCounters
-        phase: RunPhase
-        rejected: readonly Rejected[]
-        checkpoint?: RunCheckpoint | null
-        at: Date
-      },
-    ): Promise<void> {
-      const { counters, phase, checkpoint, at } = state
-      const change: Change = { ...counters, phase, leaseUntil: leaseUntil(at) }
-      if (checkpoint !== undefined) change.checkpoint = checkpoint
+    /** Profiles that will not leave. Apart from the progress, since there may be very many: a few hundred at a time. */
+    async reject(claim: Claim, rejected: readonly Rejected[], at: Date): Promise<void> {
       await database.batch([
-        ...logged(claim, change, { type: 'PROGRESS', at }),
+        held(claim, { leaseUntil: leaseUntil(at) }),
         {
           into: 'rejections',
           columns: ['run_id', 'profile_id', 'reason', 'detail'],
-          rows: state.rejected.map(({ profileId, reason, detail }) => [
-            claim.runId,
-            profileId,
-            reason,
-            detail,
-          ]),
+          rows: rejected.map(({ profileId, reason, detail }) => [claim.runId, profileId, reason, detail]),
         },
       ])
+    },
+
+    /** Counters and, when a part was finished, the checkpoint; one event. */
+    async progress(
+      claim: Claim,
+      state: { counters: RunCounters; phase: RunPhase; checkpoint?: RunCheckpoint; at: Date },
+    ): Promise<void> {
+      const { counters, phase, checkpoint, at } = state
+      const change: Change = { ...counters, phase, leaseUntil: leaseUntil(at) }
+      if (checkpoint) change.checkpoint = checkpoint
+      await database.batch(logged(claim, change, { type: 'PROGRESS', at }))
       database.wake.notify(`run:${claim.runId}`)
     },
 

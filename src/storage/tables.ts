@@ -398,10 +398,7 @@ export function defineTables(kit: Kit) {
       reason: kit.text('reason').$type<RejectionReason>().notNull(),
       detail: kit.text('detail'),
     },
-    (t) => [
-      kit.primaryKey({ columns: [t.runId, t.profileId] }),
-      kit.index('rejections_profile').on(t.profileId),
-    ],
+    (t) => [kit.primaryKey({ columns: [t.runId, t.profileId] })],
   )
 
   return {

@@ -31,12 +31,12 @@ describe('the migrations', () => {
     expect(newest('postgres').tables, REMEDY).toEqual(JSON.parse(JSON.stringify(wanted.tables)))
   })
 
-  it('keep the membership table in one tree', () => {
+  it.each(['members', 'rejections'])('keep %s in one tree', (table) => {
     const sql = fs.readdirSync(path.join(ROOT, 'migrations/sqlite')).filter((file) => file.endsWith('.sql'))
     const texts = sql
       .map((file) => fs.readFileSync(path.join(ROOT, 'migrations/sqlite', file), 'utf8'))
       .join('')
-    expect(texts).toMatch(/CREATE TABLE `members` \([^;]*\) WITHOUT ROWID;/)
+    expect(texts).toMatch(new RegExp(`CREATE TABLE \`${table}\` \\([^;]*\\) WITHOUT ROWID;`))
   })
 
   it('lose no row when they are run again over a database with a row in every table', async () => {

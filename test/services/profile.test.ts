@@ -166,7 +166,7 @@ describe('delete', () => {
   it('erases the profile, its memberships in every version, and its rejections', async () => {
     const { db, tables } = test.database
     await upsert([{ id: 'a' }, { id: 'b' }])
-    await snapshotOf(1, [1, 2], [])
+    await snapshotOf(1, [1, 2], [{ id: 'run_1', status: 'FAILED', phase: 'DONE' }])
     await snapshotOf(7, [1, 2], [])
     await test.database.batch([db.insert(tables.members).values({ version: 9, profileId: 1 })]) // not finished yet
     const rejection = { runId: 'run_1', reason: 'NO_CONSENT' } as const
