@@ -87,8 +87,9 @@ function refuseRetrying(run: Row<'runs'>): void {
   throw conflict(run.id, message)
 }
 
-async function requireSnapshot({ database }: ActivationContext, { plan, segmentId }: Row<'runs'>) {
-  if (await activationFactsStore(database).isSnapshotKept(segmentId, plan.snapshot.version)) return
+async function requireSnapshot({ database }: ActivationContext, run: Row<'runs'>) {
+  if (await activationFactsStore(database).isSnapshotKept(run)) return
+  const { plan, segmentId } = run
   const message = `The members that this run sent are not kept any more, because segment ${JSON.stringify(plan.segment.name)} was evaluated since. Activate the segment anew.`
   throw conflict(segmentId, message)
 }

@@ -2,6 +2,7 @@
 import { and, desc, eq, inArray } from 'drizzle-orm'
 import { type ActivationRequest, pairKey } from '../domain/activation.ts'
 import type { Database } from './database.ts'
+import { plausibleIds } from './filter.ts'
 import { runStore } from './run.ts'
 import type { Row } from './tables.ts'
 
@@ -15,18 +16,13 @@ export interface SegmentRow extends Row<'segments'> {
   snapshot: Row<'snapshots'> | null
 }
 
-/** Ids look like this; any other text names nothing, and is not sent to the database. */
-const ID = /^[\w-]{1,100}$/
-
 export function activationFactsStore(database: Database) {
   const runs = runStore(database)
   return {
     /** @param destinationIds the destinations that the caller may see, or null for all */
     async load(sandboxId: string, request: ActivationRequest, destinationIds: string[] | null) {
-      const dataflowIds = request.dataflows.map(({ dataflowId }) => dataflowId).filter((id) => ID.test(id))
-      const segmentIds = [...new Set(request.orders.map(({ segmentId }) => segmentId))].filter((id) =>
-        ID.test(id),
-      )
+      const dataflowIds = plausibleIds(request.dataflows.map(({ dataflowId }) => dataflowId))
+      const segmentIds = plausibleIds(request.orders.map(({ segmentId }) => segmentId))
       const [dataflows, segments, mappings, adHocRuns, scheduledRuns] = await Promise.all([
         loadDataflows(database, { sandboxId, dataflowIds, destinationIds }),
         loadSegments(database, sandboxId, segmentIds),
@@ -44,18 +40,18 @@ export function activationFactsStore(database: Database) {
     },
 
     /**
-     * Whether every member of a snapshot is still there: the versions before the previous one are cleaned up,
+     * Whether every member of the run's snapshot is still there: the versions before the previous one are cleaned up,
      * at any time and in slices.
      */
-    async isSnapshotKept(segmentId: string, version: number): Promise<boolean> {
+    async isSnapshotKept(run: Pick<Row<'runs'>, 'sandboxId' | 'segmentId' | 'snapshotId'>): Promise<boolean> {
       const { snapshots } = database.tables
       const kept = await database.db
-        .select({ version: snapshots.version })
+        .select({ id: snapshots.id })
         .from(snapshots)
-        .where(eq(snapshots.segmentId, segmentId))
+        .where(and(eq(snapshots.sandboxId, run.sandboxId), eq(snapshots.segmentId, run.segmentId)))
         .orderBy(desc(snapshots.evaluatedAt), desc(snapshots.id))
         .limit(2)
-      return kept.some((snapshot) => snapshot.version === version)
+      return kept.some(({ id }) => id === run.snapshotId)
     },
   }
 }
