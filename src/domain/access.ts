@@ -37,6 +37,13 @@ export function authorize(session: Session, action: Action): void {
   throw new AccessError('FORBIDDEN', `This needs one of the roles ${ACTIONS[action].join(', ')}.`)
 }
 
+/** @throws AccessError FORBIDDEN unless the account is shared with a role of the session; administrators always may */
+export function requireShared(session: Session, account: { name: string; sharedWith: Role[] }): void {
+  if (session.roles.some((role) => role === 'ADMIN' || account.sharedWith.includes(role))) return
+  const message = `The account ${JSON.stringify(account.name)} is not shared with you. Ask an administrator to share it.`
+  throw new AccessError('FORBIDDEN', message)
+}
+
 /** For answers that hold less where less is allowed. */
 export function isAllowed(session: Session, action: Action): boolean {
   const allowed: readonly Role[] = ACTIONS[action]

@@ -1,6 +1,6 @@
 import type { Driver } from '../destinations/driver.ts'
-import type { Session } from '../domain/access.ts'
-import { AccessError, invalid, notFound, type UserError } from '../domain/errors.ts'
+import { requireShared, type Session } from '../domain/access.ts'
+import { invalid, notFound, type UserError } from '../domain/errors.ts'
 import { destinationAccountStore } from '../storage/destination-account.ts'
 import type { Row } from '../storage/tables.ts'
 import type { ServiceContext } from './context.ts'
@@ -23,17 +23,8 @@ export async function checkAccount(
   if (accountId === null) return [invalid(PATH, `A ${driver.type} destination needs an account.`)]
   const [account] = await destinationAccountStore(ctx.database).byIds(session.sandbox.id, [accountId])
   if (!account || account.status === 'REMOVED') return [notFound('destination account', accountId, PATH)]
-  if (!isShared(account, session)) {
-    throw new AccessError(
-      'FORBIDDEN',
-      'The account is not shared with you. Ask an administrator to share it.',
-    )
-  }
+  requireShared(session, account)
   return accountProblems(account, driver)
-}
-
-function isShared(account: Row<'destinationAccounts'>, session: Session): boolean {
-  return session.roles.some((role) => role === 'ADMIN' || account.sharedWith.includes(role))
 }
 
 function accountProblems(account: Row<'destinationAccounts'>, driver: Driver): UserError[] {

@@ -1,6 +1,5 @@
-import type { Session } from '../domain/access.ts'
+import { requireShared, type Session } from '../domain/access.ts'
 import type { ActivationFacts, ActivationRequest } from '../domain/activation.ts'
-import { AccessError } from '../domain/errors.ts'
 import { type ActivationRows, activationFactsStore, type DataflowRow } from '../storage/activation-facts.ts'
 import type { ServiceContext } from './context.ts'
 
@@ -27,7 +26,9 @@ export async function loadFacts(
 ): Promise<LoadedFacts> {
   const store = activationFactsStore(ctx.database)
   const rows = await store.load(session.sandbox.id, request, session.destinationIds)
-  for (const { destination } of rows.dataflows.values()) requireShared(session, destination.account)
+  for (const { destination } of rows.dataflows.values()) {
+    if (destination.account) requireShared(session, destination.account)
+  }
   const withDriver = (dataflow: DataflowRow): LoadedDataflow => {
     const driver = ctx.drivers.find(dataflow.destination.type)
     const facts = driver && {
@@ -44,10 +45,4 @@ export async function loadFacts(
     now: ctx.clock(),
     limits: ctx.guardrails,
   }
-}
-
-function requireShared(session: Session, account: DataflowRow['destination']['account']): void {
-  if (!account || session.roles.some((role) => role === 'ADMIN' || account.sharedWith.includes(role))) return
-  const message = `The account ${JSON.stringify(account.name)} is not shared with you. Ask an administrator to share it.`
-  throw new AccessError('FORBIDDEN', message)
 }
