@@ -1,6 +1,7 @@
 // When a mapped segment is exported. All days and hours are UTC.
 import { invalid, type UserError } from './errors.ts'
 import type { ExportMode, Frequency, Schedule, ScheduleTrigger } from './model.ts'
+import { isDate } from './value-type.ts'
 
 export interface ScheduleInput {
   frequency: Frequency
@@ -13,7 +14,6 @@ export interface ScheduleInput {
   startTime?: string | null | undefined
 }
 
-const DATE = /^(\d{4})-(\d{2})-(\d{2})$/
 const TIME = /^([01]\d|2[0-3]):00$/
 
 /**
@@ -101,10 +101,7 @@ function checkTime(input: ScheduleInput, trigger: ScheduleTrigger, path: string[
   return [invalid(at, 'The start time must be a full hour in UTC, from 00:00 to 23:00.')]
 }
 
-function isDay(text: string): boolean {
-  const [, year, month, day] = (DATE.exec(text) ?? []).map(Number)
-  if (year === undefined || month === undefined || day === undefined) return false
-  const isLeapYear = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
-  const days = [31, isLeapYear ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month - 1]
-  return year >= 1970 && days !== undefined && day >= 1 && day <= days
+/** A day that exists, as YYYY-MM-DD, in the years 1970 to 9999. */
+export function isDay(text: string): boolean {
+  return text.length === 'YYYY-MM-DD'.length && text >= '1970' && isDate(text)
 }

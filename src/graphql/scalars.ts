@@ -1,8 +1,8 @@
 import { GraphQLError, Kind, type ValueNode } from 'graphql'
+import { isDay } from '../domain/schedule.ts'
 import { builder } from './builder.ts'
 
 const MAX_JSON_DEPTH = 20
-const DATE = /^(\d{4})-(\d{2})-(\d{2})$/
 const DATE_TIME = /^(\d{4}-\d{2}-\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?(?:[Zz]|([+-])(\d{2}):(\d{2}))$/
 
 builder.scalarType('DateTime', {
@@ -40,7 +40,7 @@ builder.scalarType('BigInt', {
 export function parseDateTime(value: unknown): Date {
   const rule = 'DateTime must be an RFC 3339 date-time that exists, e.g. 2026-11-22T09:30:00.000Z.'
   const match = typeof value === 'string' && value.length <= 40 ? DATE_TIME.exec(value) : null
-  if (!match || !isDate(match[1] ?? '')) throw refuse(rule)
+  if (!match || !isDay(match[1] ?? '')) throw refuse(rule)
   const [, , hour, minute, second, , , offsetHour = 0, offsetMinute = 0] = match.map(Number)
   const isTime = Number(hour) < 24 && Number(minute) < 60 && Number(second) < 60
   if (!isTime || offsetHour > 23 || offsetMinute > 59) throw refuse(rule)
@@ -52,15 +52,8 @@ export function parseDateTime(value: unknown): Date {
 
 /** @throws GraphQLError for anything but YYYY-MM-DD of a day that exists */
 export function parseDate(value: unknown): string {
-  if (typeof value === 'string' && isDate(value)) return value
+  if (typeof value === 'string' && isDay(value)) return value
   throw refuse('Date must be a day that exists, written YYYY-MM-DD, e.g. 2026-11-22.')
-}
-
-function isDate(text: string): boolean {
-  const [, year, month, day] = (DATE.exec(text) ?? []).map(Number)
-  if (!year || !month || !day || year < 1970) return false
-  const date = new Date(Date.UTC(year, month - 1, day))
-  return date.getUTCMonth() === month - 1 && date.getUTCDate() === day
 }
 
 /** @throws GraphQLError for what is no integer, or cannot be held exactly */
