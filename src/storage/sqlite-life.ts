@@ -13,22 +13,26 @@ export function processLocks(folder: string) {
     held.delete(id)
     fs.rmSync(file(id), { force: true })
   }
+  const isAlive = (id: string): boolean => {
+    if (held.has(id)) return true
+    if (!fs.existsSync(file(id))) return false
+    try {
+      lock(file(id)).close()
+    } catch {
+      return true
+    }
+    fs.rmSync(file(id), { force: true })
+    return false
+  }
   return {
     register(id: string) {
       fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
+      // Looking at the files of dead processes removes them.
+      for (const name of fs.readdirSync(folder))
+        if (name.endsWith('.lock')) isAlive(path.basename(name, '.lock'))
       held.set(id, lock(file(id)))
     },
-    isAlive(id: string): boolean {
-      if (held.has(id)) return true
-      if (!fs.existsSync(file(id))) return false
-      try {
-        lock(file(id)).close()
-      } catch {
-        return true
-      }
-      fs.rmSync(file(id), { force: true })
-      return false
-    },
+    isAlive,
     release,
     releaseAll: () => [...held.keys()].forEach(release),
   }

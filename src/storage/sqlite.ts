@@ -102,6 +102,7 @@ export function openSqlite(file: string): Database {
 function connect(file: string): BetterSqlite.Database {
   try {
     fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 })
+    fs.closeSync(fs.openSync(file, 'a', 0o600)) // made for its owner alone, wherever the folder came from
     const connection = new BetterSqlite(file, { timeout: 5000 })
     connection.pragma('journal_mode = WAL')
     connection.pragma('synchronous = FULL') // on every open: a reopened WAL file falls back to NORMAL

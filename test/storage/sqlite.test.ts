@@ -16,6 +16,14 @@ describe('opening', () => {
   })
 })
 
+describe('a new database', () => {
+  it('is for its owner alone', async () => {
+    const test = await testDatabase()
+    expect(fs.statSync(path.join(test.dir, 'gateway.db')).mode & 0o777).toBe(0o600)
+    await test.dispose()
+  })
+})
+
 describe('backup', () => {
   it('is a whole copy, taken while writes go on', async () => {
     const test = await testDatabase()
@@ -46,6 +54,16 @@ describe('a process', () => {
     test.database.life.release('proc_1')
     expect(other.life.isAlive('proc_1')).toBe(false)
     await other.close()
+    await test.dispose()
+  })
+
+  it('finds nothing left of those that died when it starts', async () => {
+    const test = await testDatabase()
+    const folder = path.join(test.dir, 'processes')
+    fs.mkdirSync(folder)
+    fs.writeFileSync(path.join(folder, 'proc_dead.lock'), '')
+    test.database.life.register('proc_1')
+    expect(fs.readdirSync(folder).filter((name) => name.endsWith('.lock'))).toEqual(['proc_1.lock'])
     await test.dispose()
   })
 })
