@@ -37,11 +37,12 @@ export function keyProblem(key: string): string | null {
   return key.isWellFormed() ? null : 'a key must be well-formed Unicode'
 }
 
-/** The value at a dotted path, undefined where there is none. */
+/** The value at a dotted path, undefined where there is none. A path leads through objects only, as in rules. */
 export function valueAt(attributes: unknown, path: string): unknown {
   let value = attributes
   for (const step of path.split('.')) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+    if (!Object.hasOwn(value, step)) return undefined
     value = (value as Record<string, unknown>)[step] // an own member of an object, checked above
   }
   return value

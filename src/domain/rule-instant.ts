@@ -4,6 +4,7 @@
 const ISO =
   /^(\d{4}-(\d{2})-(\d{2}))(?:[T ]([0-2]\d:[0-5]\d)(?::([0-5]\d)(?:\.(\d{1,9}))?)?(?:Z|([+-])([0-2]\d):([0-5]\d))?)?$/
 const MINUTE_MS = 60_000
+const DAY_MS = 86_400_000
 
 /** Milliseconds since 1970, cut after the millisecond, or null where the text is no ISO date or date-time. */
 export function parseInstant(text: string): number | null {
@@ -27,4 +28,9 @@ export function parseInstant(text: string): number | null {
   if (Number.isNaN(local) || new Date(local).getUTCDate() !== Number(day)) return null
   const offset = (Number(hours) * 60 + Number(minutes)) * MINUTE_MS * (sign === '-' ? -1 : 1)
   return local + Number(fraction.padEnd(3, '0').slice(0, 3)) - offset
+}
+
+/** The earliest and the latest millisecond that lie within the last `days`. */
+export function lastDays(days: number, now: Date): { from: number; to: number } {
+  return { from: Math.floor(now.getTime() - days * DAY_MS) + 1, to: now.getTime() }
 }

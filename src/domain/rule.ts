@@ -1,4 +1,4 @@
-// What a segment's rule means; rule-match.ts and storage/rule-sql.ts both keep to it.
+// What a segment's rule means; storage/rule-sql.ts keeps to it.
 //
 //   - A path leads through objects by name. It never steps into a list, a text or a number. A value that is absent or
 //     null is missing.

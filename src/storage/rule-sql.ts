@@ -2,8 +2,7 @@
 // `and` and `or` keep that apart correctly, and wherever something is negated, `is not true` makes it two-valued.
 import { and, or, type SQL, sql } from 'drizzle-orm'
 import type { AttributeCondition, Rule, Scalar } from '../domain/model.ts'
-import { parseInstant } from '../domain/rule-instant.ts'
-import { lastDays } from '../domain/rule-match.ts'
+import { lastDays, parseInstant } from '../domain/rule-instant.ts'
 import type { Database } from './database.ts'
 import type { JsonDialect } from './json-dialect.ts'
 

@@ -4,9 +4,9 @@ import type { Rule } from '../../src/domain/model.ts'
 import { segmentsNamedIn } from '../../src/domain/rule.ts'
 import { checkRule } from '../../src/domain/rule-check.ts'
 import { parseInstant } from '../../src/domain/rule-instant.ts'
-import { matchRule } from '../../src/domain/rule-match.ts'
 import { evaluationOrder } from '../../src/domain/rule-order.ts'
 import { printRule } from '../../src/domain/rule-text.ts'
+import { matchRule } from '../support/rule-match.ts'
 
 const leaf = (path: string, operator: string, value?: unknown) => ({ attribute: { path, operator, value } })
 const errorsOf = (input: unknown) => checkRule(input, ['input', 'rule']).errors ?? []

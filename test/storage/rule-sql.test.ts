@@ -4,9 +4,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Rule } from '../../src/domain/model.ts'
 import { checkRule } from '../../src/domain/rule-check.ts'
 import { parseInstant } from '../../src/domain/rule-instant.ts'
-import { matchRule } from '../../src/domain/rule-match.ts'
 import { ruleCondition } from '../../src/storage/rule-sql.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { matchRule } from '../support/rule-match.ts'
 import { anyDate, dates, profile, rule, SEGMENT_IDS } from '../support/rules.ts'
 
 const RUNS = Number(process.env.PROPERTY_RUNS ?? 300)

@@ -1,25 +1,19 @@
-import type { AttributeCondition, Rule, Scalar } from './model.ts'
-import { parseInstant } from './rule-instant.ts'
+// The reference that SQL is compared with: what domain/rule.ts says, in plain JavaScript.
+import type { AttributeCondition, Rule, Scalar } from '../../src/domain/model.ts'
+import { lastDays, parseInstant } from '../../src/domain/rule-instant.ts'
 
-const DAY_MS = 86_400_000
-
-export interface MatchContext {
+interface MatchContext {
   now: Date
   isMember(segmentId: string): boolean
 }
 
-/** Whether a profile with these attributes is selected: what rule.ts says, in memory. */
+/** Whether a profile with these attributes is selected. */
 export function matchRule(rule: Rule, attributes: Record<string, unknown>, context: MatchContext): boolean {
   if ('all' in rule) return rule.all.every((inner) => matchRule(inner, attributes, context))
   if ('any' in rule) return rule.any.some((inner) => matchRule(inner, attributes, context))
   if ('not' in rule) return !matchRule(rule.not, attributes, context)
   if ('segment' in rule) return context.isMember(rule.segment)
   return matchCondition(rule.attribute, valueAt(attributes, rule.attribute.path), context.now)
-}
-
-/** The earliest and the latest millisecond that lie within the last `days`. */
-export function lastDays(days: number, now: Date): { from: number; to: number } {
-  return { from: Math.floor(now.getTime() - days * DAY_MS) + 1, to: now.getTime() }
 }
 
 function valueAt(attributes: Record<string, unknown>, path: string): unknown {
