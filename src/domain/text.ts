@@ -2,7 +2,7 @@
 import { invalid, type UserError } from './errors.ts'
 
 export const MAX_NAME = 255
-export const MAX_DESCRIPTION = 2000
+const MAX_DESCRIPTION = 2000
 /** Names that would reach into an object's machinery in some program down the line. */
 const DANGEROUS = new Set(['__proto__', 'constructor', 'prototype'])
 export const DANGEROUS_NAME = 'an attribute may not be called __proto__, constructor or prototype'
@@ -45,6 +45,17 @@ export function checkText(options: {
 /** A name of 1 to 255 characters, counted without the white space around it. */
 export function checkName(value: string, path: string[], what = 'The name'): UserError[] {
   return checkText({ value: normalizeName(value), path, max: MAX_NAME, what })
+}
+
+/** The two texts that people give to most nouns, below ["input"]; what is absent or null passes. */
+export function checkTexts(input: {
+  name?: string | null | undefined
+  description?: string | null | undefined
+}): UserError[] {
+  return [
+    ...(input.name == null ? [] : checkName(input.name, ['input', 'name'])),
+    ...checkDescription(input.description, ['input', 'description']),
+  ]
 }
 
 /** A description of at most 2,000 characters; line breaks are welcome. Null passes. */

@@ -5,7 +5,7 @@ import { checkDeduplicateBy, checkFields, type FieldMappingInput } from '../doma
 import { type FileFormatInput, fileFormat } from '../domain/file-format.ts'
 import type { FieldMapping, FileFormat } from '../domain/model.ts'
 import type { Guardrails } from '../domain/ports.ts'
-import { checkDescription, checkName, checkPath, normalizeName } from '../domain/text.ts'
+import { checkPath, checkTexts, normalizeName } from '../domain/text.ts'
 import type { Row } from '../storage/tables.ts'
 
 /** What is absent or null stays as it is, or has its default in a new dataflow. */
@@ -53,8 +53,7 @@ export function applyContent(options: {
       input.consentAttribute === undefined ? current.consentAttribute : input.consentAttribute,
     fileFormat: driver.delivery === 'FILE' ? readFormat(options, errors) : null,
   }
-  if (input.name != null) errors.push(...checkName(input.name, ['input', 'name']))
-  errors.push(...checkDescription(input.description, ['input', 'description']))
+  errors.push(...checkTexts(input))
   if (input.consentAttribute != null) {
     errors.push(...checkPath(input.consentAttribute, ['input', 'consentAttribute'], 'The consent attribute'))
   }

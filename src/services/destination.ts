@@ -2,7 +2,7 @@ import type { Driver } from '../destinations/driver.ts'
 import { authorize, type Session } from '../domain/access.ts'
 import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
 import type { DestinationStatus } from '../domain/model.ts'
-import { checkDescription, checkName, normalizeName } from '../domain/text.ts'
+import { checkTexts, normalizeName } from '../domain/text.ts'
 import { dataflowStore } from '../storage/dataflow.ts'
 import { destinationStore } from '../storage/destination.ts'
 import type { Row } from '../storage/tables.ts'
@@ -148,16 +148,6 @@ function parseNew(driver: Driver | undefined, row: Row<'destinations'>, settings
   if (driver) return parseSettings(driver.settings, settings, ['input', 'settings'])
   const message = `This gateway has no driver for ${row.type}, so that its settings cannot be changed.`
   return { errors: [invalid(['input', 'settings'], message)] }
-}
-
-function checkTexts(input: {
-  name?: string | null | undefined
-  description?: string | null | undefined
-}): UserError[] {
-  return [
-    ...(input.name == null ? [] : checkName(input.name, ['input', 'name'])),
-    ...checkDescription(input.description, ['input', 'description']),
-  ]
 }
 
 function unknownType(ctx: ServiceContext, type: string): UserError {

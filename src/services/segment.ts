@@ -3,7 +3,7 @@ import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
 import type { Rule, SegmentStatus } from '../domain/model.ts'
 import { segmentsNamedIn } from '../domain/rule.ts'
 import { printRule } from '../domain/rule-text.ts'
-import { checkDescription, checkName, normalizeName } from '../domain/text.ts'
+import { checkTexts, normalizeName } from '../domain/text.ts'
 import type { ExpectingQuery } from '../storage/database.ts'
 import { segmentStore } from '../storage/segment.ts'
 import type { Row } from '../storage/tables.ts'
@@ -50,7 +50,7 @@ export function segmentService(ctx: ServiceContext) {
       authorize(session, 'segments:write')
       const id = newId('segment')
       return againWhenStale(database, async () => {
-        const errors = checkTexts(input)
+        const errors = checkInput(input)
         const { rule, named, reached } = await requireRule(ctx, session, {
           input: input.rule,
           path: ['input', 'rule'],
@@ -81,7 +81,7 @@ export function segmentService(ctx: ServiceContext) {
       authorize(session, 'segments:write')
       return againWhenStale(database, async () => {
         const row = await find(session, input.id, ['input', 'id'])
-        const errors = checkTexts(input)
+        const errors = checkInput(input)
         const checked =
           input.rule == null
             ? null
@@ -165,18 +165,12 @@ function changesIn(input: UpdateSegmentInput, checked: RuleInContext | null) {
   }
 }
 
-function checkTexts(input: {
-  name?: string | null | undefined
-  description?: string | null | undefined
-  status?: SegmentStatus | null | undefined
-}): UserError[] {
-  return [
-    ...(input.name == null ? [] : checkName(input.name, ['input', 'name'])),
-    ...checkDescription(input.description, ['input', 'description']),
-    ...(input.status === 'DELETED'
-      ? [invalid(['input', 'status'], 'A segment is deleted with deleteSegment, not by its status.')]
-      : []),
-  ]
+function checkInput(input: Omit<UpdateSegmentInput, 'id'>): UserError[] {
+  const errors = checkTexts(input)
+  if (input.status === 'DELETED') {
+    errors.push(invalid(['input', 'status'], 'A segment is deleted with deleteSegment, not by its status.'))
+  }
+  return errors
 }
 
 const isNamed = (segment: Row<'segments'>, other: Row<'segments'>): UserError => ({
