@@ -4,7 +4,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import type { Guardrails } from './domain/ports.ts'
 
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
 export interface Config {
   host: string

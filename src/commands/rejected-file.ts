@@ -4,16 +4,15 @@ import fs from 'node:fs'
 export function rejectedFile(beside: string) {
   const file = `${beside}.rejected.ndjson`
   let handle: number | null = null
-  let rows = 0
+  let isUsed = false
   return {
     add(row: object): void {
       handle ??= fs.openSync(file, 'w', 0o600)
       fs.writeSync(handle, `${JSON.stringify(row)}\n`)
-      rows += 1
+      isUsed = true
     },
-    count: () => rows,
     /** The file, or null when nothing was refused. */
-    file: () => (rows > 0 ? file : null),
+    file: () => (isUsed ? file : null),
     close(): void {
       if (handle !== null) fs.closeSync(handle)
       handle = null

@@ -28,7 +28,7 @@ interface Target {
 }
 type Facts = Awaited<ReturnType<typeof loadFacts>>
 
-export const MAX_SEGMENTS = 250
+const MAX_SEGMENTS = 250
 
 /** Too many items to look at each. */
 export function checkSegmentCount(count: number, path: string[]): UserError[] {

@@ -17,7 +17,6 @@ export interface DataflowOrder {
   field: 'CREATED_AT' | 'NAME' | 'UPDATED_AT'
   direction: Direction
 }
-export type DataflowStore = ReturnType<typeof dataflowStore>
 
 export function dataflowStore(database: Database) {
   const { db, tables } = database

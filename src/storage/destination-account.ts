@@ -3,8 +3,6 @@ import type { Database } from './database.ts'
 import { type PageArgs, selectPage } from './paging.ts'
 import type { Row } from './tables.ts'
 
-export type DestinationAccountStore = ReturnType<typeof destinationAccountStore>
-
 export function destinationAccountStore({ db, tables: { destinationAccounts } }: Database) {
   return {
     byIds: (sandboxId: string, ids: string[]): Promise<Row<'destinationAccounts'>[]> =>

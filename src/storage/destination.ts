@@ -15,7 +15,6 @@ export interface DestinationOrder {
   field: 'CREATED_AT' | 'NAME' | 'UPDATED_AT'
   direction: Direction
 }
-export type DestinationStore = ReturnType<typeof destinationStore>
 
 export function destinationStore(database: Database) {
   const { db, tables } = database

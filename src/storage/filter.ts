@@ -4,7 +4,7 @@ import { Refusal } from '../domain/errors.ts'
 import { MAX_NAME } from '../domain/text.ts'
 
 /** How many items a list in a filter may have. */
-export const MAX_FILTER_ITEMS = 250
+const MAX_FILTER_ITEMS = 250
 
 /** Those of the texts that can be ids, each once: what is none names nothing, and no database is asked about it. */
 export function plausibleIds(ids: readonly string[]): string[] {

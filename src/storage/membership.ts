@@ -14,7 +14,6 @@ export interface IdRange {
   after: number
   upTo: number
 }
-export type MembershipStore = ReturnType<typeof membershipStore>
 
 export function membershipStore(database: Database) {
   const { db, tables } = database

@@ -109,11 +109,7 @@ export function pageSize(args: PageArgs, max: number): number {
   return size
 }
 
-export function encodeCursor(
-  order: Pick<Ordering, 'name' | 'direction'>,
-  value: CursorValue,
-  id: string,
-): string {
+function encodeCursor(order: Pick<Ordering, 'name' | 'direction'>, value: CursorValue, id: string): string {
   return Buffer.from(JSON.stringify([order.name, order.direction, value, id])).toString('base64url')
 }
 

@@ -2,8 +2,6 @@ import { eq, inArray } from 'drizzle-orm'
 import type { Database, Query } from './database.ts'
 import type { NewRow, Row } from './tables.ts'
 
-export type SandboxStore = ReturnType<typeof sandboxStore>
-
 /** Sandboxes are the outermost nouns: whoever asks decides which of them a caller may see. */
 export function sandboxStore({ db, tables: { sandboxes } }: Database) {
   return {

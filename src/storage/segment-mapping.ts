@@ -12,7 +12,6 @@ export interface SegmentMappingFilter {
   search?: string | null | undefined
   updatedSince?: Date | null | undefined
 }
-export type SegmentMappingStore = ReturnType<typeof segmentMappingStore>
 
 /** A partner that keeps a copy asks for all of its numbers at once. */
 const MAX_NUMBERS = 1000

@@ -22,7 +22,6 @@ export interface SegmentOrder {
   field: 'CREATED_AT' | 'NAME' | 'UPDATED_AT'
   direction: Direction
 }
-export type SegmentStore = ReturnType<typeof segmentStore>
 
 export function segmentStore(database: Database) {
   const { db, tables } = database

@@ -6,8 +6,6 @@ import type { NewRow, Row } from './tables.ts'
 
 const ACTIVE: JobStatus[] = ['QUEUED', 'PROCESSING']
 
-export type SegmentationJobStore = ReturnType<typeof segmentationJobStore>
-
 export function segmentationJobStore(database: Database) {
   const { db, tables } = database
   const { segmentationJobs } = tables

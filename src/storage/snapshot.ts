@@ -9,8 +9,6 @@ import type { Row } from './tables.ts'
 /** When a snapshot was evaluated that is still being written, or never was finished. */
 export const UNFINISHED = new Date(0)
 
-export type SnapshotStore = ReturnType<typeof snapshotStore>
-
 export function snapshotStore(database: Database) {
   const { db, tables } = database
   const { segments, snapshots } = tables

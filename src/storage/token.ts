@@ -2,8 +2,6 @@ import { and, eq, inArray, isNull, or } from 'drizzle-orm'
 import type { Database, Query } from './database.ts'
 import type { NewRow, Row } from './tables.ts'
 
-export type TokenStore = ReturnType<typeof tokenStore>
-
 /** A sandbox's tokens are its own and those of the whole gateway, which have no sandbox. */
 export function tokenStore({ db, tables: { apiTokens } }: Database) {
   const within = (sandboxId: string) => or(eq(apiTokens.sandboxId, sandboxId), isNull(apiTokens.sandboxId))

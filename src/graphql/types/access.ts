@@ -3,7 +3,7 @@ import type { ROLES } from '../../domain/model.ts'
 import { builder } from '../builder.ts'
 import { pageArgs } from '../connection.ts'
 import type { ApiContext, RateState } from '../context.ts'
-import { destinationConnection, sandbox } from '../refs.ts'
+import { destinationConnection, present, sandbox } from '../refs.ts'
 
 const ROLE_WORDS = {
   ADMIN: { description: 'Everything, accounts and tokens included.' },
@@ -35,11 +35,7 @@ const viewer = builder.objectRef<ApiContext>('Viewer').implement({
     sandbox: t.field({
       type: sandbox,
       description: 'The sandbox that this request is in.',
-      resolve: async ({ loaders, session }) => {
-        const row = await loaders.sandbox.load(session.sandbox.id)
-        if (!row) throw new Error('the sandbox of a session is not there')
-        return row
-      },
+      resolve: ({ loaders, session }) => present(loaders.sandbox.load(session.sandbox.id)),
     }),
     destinations: t.field({
       type: destinationConnection,

@@ -14,7 +14,7 @@ export const frequency = builder.enumType('Frequency', {
     MONTHLY: { description: 'Every month, on the day of the start date.' },
   },
 })
-export const scheduleTrigger = builder.enumType('ScheduleTrigger', {
+const scheduleTrigger = builder.enumType('ScheduleTrigger', {
   description: 'What sets a scheduled export off.',
   values: {
     SCHEDULED: { description: 'The hour of startTime.' },
