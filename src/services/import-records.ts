@@ -64,60 +64,67 @@ function cutter({ ending: endingText, delimiter: delimiterText }: Framing) {
 
   return (bytes: Buffer, isLast: boolean): { block: RecordBlock; next: number } => {
     const block: RecordBlock = { bytes, starts: [], ends: [], lines: [], quoted: [], rejected: [] }
-    const isSuspect = bytes.includes(0) || !isUtf8(bytes)
     const find = delimiter === undefined ? lineFinder(bytes, ending) : recordFinder(bytes, ending, delimiter)
-    const reject = (start: number, end: number, reason: string) =>
-      block.rejected.push({ line, reason, raw: rawText(bytes, start, end) })
-
+    const problem = judge(bytes)
     let next = 0
+
+    const skipLine = () => {
+      const end = bytes.indexOf(ending, next)
+      next = end < 0 ? bytes.length : end + 1
+      isSkipping = end < 0
+      if (!isSkipping) line += 1
+    }
+    const take = ({ end, lines, isQuoted }: Extract<Found, { end: number }>) => {
+      const reason = problem(next, end)
+      if (reason !== null) block.rejected.push({ line, reason, raw: rawText(bytes, next, end) })
+      else if (end > next && (end > next + 1 || bytes[next] !== RETURN)) {
+        block.starts.push(next)
+        block.ends.push(end)
+        block.lines.push(line)
+        block.quoted.push(isQuoted)
+      }
+      line += lines
+      next = end + 1
+    }
+    /** Rejects what begins here. Reading goes on below the line that `place` is on: what follows is whole again. */
+    const giveUp = (place: number, reason: (line: number) => string) => {
+      const lineOfPlace = line + count(bytes, ending, next, place)
+      const end = bytes.indexOf(ending, place)
+      const raw = rawText(bytes, next, end < 0 ? bytes.length : end)
+      block.rejected.push({ line, reason: reason(lineOfPlace), raw })
+      line = lineOfPlace
+      next = place
+      isSkipping = true
+    }
+
     while (next < bytes.length) {
       if (isSkipping) {
-        const end = bytes.indexOf(ending, next)
-        next = end < 0 ? bytes.length : end + 1
-        if (end >= 0) {
-          isSkipping = false
-          line += 1
-        }
+        skipLine()
         continue
       }
       const found = find(next)
       const isTooLong = bytes.length - next > MAX_RECORD
       if (found === 'unfinished') {
         if (!isTooLong) break
-        reject(next, bytes.length, TOO_LONG)
-        line += count(bytes, ending, next, bytes.length)
-        next = bytes.length
-        isSkipping = true
-        continue
-      }
-      if ('open' in found) {
+        giveUp(bytes.length, () => TOO_LONG)
+      } else if ('open' in found) {
         if (!found.isStray && !isTooLong && !isLast) break
-        // Reading goes on below the line with the bad quote: what follows is whole again.
-        const end = bytes.indexOf(ending, found.open)
-        const openLine = line + count(bytes, ending, next, found.open)
-        reject(next, end < 0 ? bytes.length : end, quoteReason(openLine, found.isStray))
-        line = openLine
-        isSkipping = true
-        next = found.open
-        continue
-      }
-      const { end } = found
-      const isEmpty = end === next || (end === next + 1 && bytes[next] === RETURN)
-      if (end - next > MAX_RECORD) reject(next, end, TOO_LONG)
-      else if (isSuspect && bytes.subarray(next, end).includes(0)) {
-        reject(next, end, 'The row contains a NUL character or half a surrogate pair.')
-      } else if (isSuspect && !isUtf8(bytes.subarray(next, end))) {
-        reject(next, end, 'The row is not valid UTF-8. Save the file as UTF-8.')
-      } else if (!isEmpty) {
-        block.starts.push(next)
-        block.ends.push(end)
-        block.lines.push(line)
-        block.quoted.push(found.isQuoted)
-      }
-      line += found.lines
-      next = end + 1
+        giveUp(found.open, (openLine) => quoteReason(openLine, found.isStray))
+      } else take(found)
     }
     return { block, next }
+  }
+}
+
+/** Says what keeps a whole record from being read, or null. The bytes are looked through once for all of them. */
+function judge(bytes: Buffer) {
+  const isSuspect = bytes.includes(0) || !isUtf8(bytes)
+  return (start: number, end: number): string | null => {
+    if (end - start > MAX_RECORD) return TOO_LONG
+    if (!isSuspect) return null
+    const record = bytes.subarray(start, end)
+    if (record.includes(0)) return 'The row contains a NUL character or half a surrogate pair.'
+    return isUtf8(record) ? null : 'The row is not valid UTF-8. Save the file as UTF-8.'
   }
 }
 
