@@ -29,7 +29,6 @@ export async function importFile(config: Config, file: string, options: ImportOp
   const rejects = rejectedFile(path.resolve(isStdin ? 'import' : file))
   const bar = progress(isStdin ? 'stdin' : path.basename(file), stats?.isFile() ? stats.size : null)
   const stop = stopSignal(() => note('Stopping after this batch.'))
-  stop.signal.addEventListener('abort', () => isStdin && process.stdin.destroy()) // it may never send more
   try {
     const result = await withDatabase(config, options.sandbox, ({ ctx, session }) =>
       importProfiles({

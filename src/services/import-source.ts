@@ -68,14 +68,14 @@ async function openStream(options: {
   signal?: AbortSignal | undefined
   onSpooled?: ((bytes: number) => void) | undefined
 }): Promise<Source> {
-  if (!options.isReadAgain) return streamSource(options.input)
+  const input = options.signal ? addAbortSignal(options.signal, options.input) : options.input
+  if (!options.isReadAgain) return streamSource(input)
   const folder = await fs.mkdtemp(path.join(options.spoolDir ?? os.tmpdir(), 'import-'))
   const file = path.join(folder, 'spool')
   const handle = await fs.open(file, 'wx+', 0o600)
   await fs.rm(folder, { recursive: true })
   try {
     let size = 0
-    const input = options.signal ? addAbortSignal(options.signal, options.input) : options.input
     for await (const chunk of input) {
       const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
       await handle.appendFile(bytes) // not a write stream: it would keep the handle from closing
