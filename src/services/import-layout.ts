@@ -16,6 +16,8 @@ export interface CsvLayout {
 
 const DELIMITERS = [',', ';', '\t']
 const MAX_DEPTH = 8
+/** Columns and mistakes that a refusal names: a header of a megabyte may have half a million. */
+const MAX_TOLD = 50
 
 /** @throws Refusal with everything that is wrong with the header */
 export async function readLayout(source: Source, key: string): Promise<CsvLayout> {
@@ -23,14 +25,10 @@ export async function readLayout(source: Source, key: string): Promise<CsvLayout
   const delimiter = detectDelimiter(header)
   const paths = splitHeader(header, delimiter).map((name) => name.trim())
   const keyIndex = paths.indexOf(key)
-  const errors = paths.flatMap((path, index) => pathErrors(path, index))
+  const errors = paths.flatMap(pathErrors)
   errors.push(...conflicts(paths))
-  if (keyIndex < 0) {
-    errors.push(
-      invalid(['key'], `The file has no column ${JSON.stringify(key)}. Its columns: ${paths.join(', ')}.`),
-    )
-  }
-  if (errors.length > 0) throw new Refusal(errors)
+  if (keyIndex < 0) errors.unshift(noColumn(key, paths))
+  if (errors.length > 0) throw new Refusal(errors.slice(0, MAX_TOLD))
   return { delimiter, ending, paths, keyIndex }
 }
 
@@ -92,6 +90,12 @@ function pathErrors(path: string, index: number): UserError[] {
     ['header'],
     `The name of column ${index + 1}, ${JSON.stringify(path.slice(0, 80))},`,
   )
+}
+
+function noColumn(key: string, paths: string[]): UserError {
+  const names = paths.slice(0, MAX_TOLD).join(', ')
+  const rest = paths.length > MAX_TOLD ? `, … (${paths.length} in all)` : ''
+  return invalid(['key'], `The file has no column ${JSON.stringify(key)}. Its columns: ${names}${rest}.`)
 }
 
 /** Names that come twice, and names that would be a value and an object at once: `a` next to `a.b`. */
