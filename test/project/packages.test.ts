@@ -23,4 +23,9 @@ describe('packages', () => {
       Object.values(lock.packages as Record<string, { resolved?: string }>).filter((entry) => entry.resolved),
     ).toEqual([])
   })
+
+  it('are not compiled by npm 10, which builds whatever has a binding.gyp unless the lock file says not to', () => {
+    const remedy = 'npm install drops it: put "gypfile": false back under node_modules/better-sqlite3'
+    expect(lock.packages['node_modules/better-sqlite3'].gypfile, remedy).toBe(false)
+  })
 })
