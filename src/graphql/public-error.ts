@@ -28,7 +28,7 @@ export function errorMask(log: Logger) {
     // Not `cause`: a GraphQLError around a plain error of a scalar is that error's public form only when made here.
     if (error instanceof GraphQLError && cause instanceof GraphQLError) return coded(error)
     const requestId = randomUUID()
-    log.error({ err: cause, requestId, path: place.path }, 'an unexpected error was masked')
+    log.error({ error: cause, requestId, path: place.path }, 'an unexpected error was masked')
     return new GraphQLError('Unexpected error.', {
       ...place,
       extensions: { code: 'INTERNAL_SERVER_ERROR', requestId },

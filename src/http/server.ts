@@ -76,7 +76,7 @@ export function httpServer({ parts, config, isEngineRunning }: HttpServerOptions
         const result = await answer(req, res, path)
         if (result) send(req, res, result)
       } catch (error) {
-        log.error({ err: error, path }, 'a request failed')
+        log.error({ error, path }, 'a request failed')
         if (!res.headersSent) send(req, res, unavailableAnswer)
         else res.destroy()
       }
@@ -90,7 +90,7 @@ export function httpServer({ parts, config, isEngineRunning }: HttpServerOptions
         server.once('error', reject)
         server.listen(config.port, config.host, () => {
           server.off('error', reject)
-          server.on('error', (error) => log.error({ err: error }, 'the HTTP server failed'))
+          server.on('error', (error) => log.error({ error }, 'the HTTP server failed'))
           resolve({ url: urlOf(config.host, server.address()) })
         })
       }),

@@ -58,7 +58,7 @@ export function socketEdge(options: {
             } catch (error) {
               // A socket that went away in the middle of an answer is nothing to report.
               if (socket.readyState !== socket.OPEN) return
-              log.error({ err: error }, 'a WebSocket message failed')
+              log.error({ error }, 'a WebSocket message failed')
               socket.close(INTERNAL_ERROR, 'Internal server error')
             }
           }),
@@ -67,11 +67,11 @@ export function socketEdge(options: {
     )
     const release = keepHealthy({ extra, parts })
     // ws closes the socket itself after an error, with the right code for a frame that breaks the protocol.
-    socket.on('error', (error) => log.debug({ err: error }, 'a WebSocket failed'))
+    socket.on('error', (error) => log.debug({ error }, 'a WebSocket failed'))
     socket.once('close', (code, reason) => {
       release()
       closed(code, String(reason)).catch((error: unknown) => {
-        log.error({ err: error }, 'the streams of a WebSocket could not be closed')
+        log.error({ error }, 'the streams of a WebSocket could not be closed')
       })
     })
   })

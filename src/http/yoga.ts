@@ -87,7 +87,7 @@ function useDoor({
         if ('denied' in admission) return end(denialAnswer(admission.denied))
         Object.assign(serverContext, admission)
       } catch (error) {
-        log.error({ err: error }, 'a request could not be authenticated')
+        log.error({ error }, 'a request could not be authenticated')
         end(unavailableAnswer)
       }
     },

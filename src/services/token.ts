@@ -38,7 +38,7 @@ export function tokenService(ctx: ServiceContext) {
     if (token.lastUsedAt && now.getTime() - token.lastUsedAt.getTime() < USE_RECORDED_EVERY_MS) return
     // The record is a courtesy: a full disk must not lock readers out.
     await database.batch([store.update(token.id, { lastUsedAt: now })]).catch((error: unknown) => {
-      log.warn({ err: error, tokenId: token.id }, 'the use of a token could not be recorded')
+      log.warn({ error, tokenId: token.id }, 'the use of a token could not be recorded')
     })
   }
   const isLive = (token: Row<'apiTokens'>) =>
