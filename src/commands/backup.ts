@@ -16,13 +16,13 @@ export async function backup(config: Config, file: string, options: { json?: boo
   if (!fs.existsSync(path.dirname(target))) {
     throw new Failure(`There is no folder ${path.dirname(target)}. Create it, or name another file.`)
   }
+  process.umask(0o077) // the copy holds what the database holds
   const database = openDatabase(config.databaseUrl)
   try {
     await database.backup(target)
   } finally {
     await database.close()
   }
-  fs.chmodSync(target, 0o600) // it holds what the database holds
   const bytes = fs.statSync(target).size
   if (options.json) printJson({ file: target, bytes })
   else

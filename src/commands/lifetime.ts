@@ -27,8 +27,9 @@ export async function runUntilStopped(
   } finally {
     const overdue = setTimeout(() => {
       log.warn({}, 'stopped before everything had drained; another process takes the runs over')
-      process.exit(0)
+      process.exit(process.exitCode ?? (stop.signal.aborted ? 0 : 1))
     }, DRAIN_MS)
+    overdue.unref() // goes on counting when stopping fails, without holding an end that needs no help
     await gateway.stop()
     clearTimeout(overdue)
   }
