@@ -56,8 +56,7 @@ interface TokenPayload {
   errors: UserError[]
 }
 const tokenPayload = builder.objectRef<TokenPayload>('ApiTokenPayload').implement({
-  description:
-    '`secret` is shown once. `clientId` and `secret` also serve as OAuth 2.0 client credentials at /oauth/token.',
+  description: '`secret` is shown once.',
   fields: (t) => ({
     apiToken: t.field({
       type: apiToken,
