@@ -8,6 +8,9 @@ type Types = Builder['$inferSchemaTypes']
 /** A reference to an object type of this schema, by the shape its resolvers get. */
 export type TypeRef<Shape> = ObjectRef<Types, Shape>
 
+/** What makes the fields of an object type, by the shape its resolvers get. */
+export type FieldBuilder<Shape> = PothosSchemaTypes.ObjectFieldBuilder<Types, Shape>
+
 /** The paging arguments of every connection. */
 export const pageArgs = (t: ArgBuilder<Types>) => ({
   first: t.int({

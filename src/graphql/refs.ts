@@ -2,7 +2,7 @@
 import type { Driver } from '../destinations/driver.ts'
 import type { Row } from '../storage/tables.ts'
 import { builder } from './builder.ts'
-import { connectionOf } from './connection.ts'
+import { connectionOf, type FieldBuilder } from './connection.ts'
 
 /** A kind of destination, or the name of one whose driver this gateway does not have any more. */
 export type DestinationTypeShape = Driver | { type: string }
@@ -41,3 +41,19 @@ export async function present<T>(row: Promise<T | null>): Promise<T> {
   if (found === null) throw new Error('a row that another row points at is not there')
   return found
 }
+
+/** The fields of whatever is of one segment in one dataflow. */
+export const pairFields = <Pair extends { segmentId: string; dataflowId: string }>(
+  t: FieldBuilder<Pair>,
+) => ({
+  segment: t.field({
+    type: segment,
+    description: 'The segment.',
+    resolve: ({ segmentId }, _, { loaders }) => present(loaders.segment.load(segmentId)),
+  }),
+  dataflow: t.field({
+    type: dataflow,
+    description: 'The dataflow.',
+    resolve: ({ dataflowId }, _, { loaders }) => present(loaders.dataflow.load(dataflowId)),
+  }),
+})

@@ -1,6 +1,6 @@
 import type { ActivationError, ActivationErrorCode } from '../../domain/activation.ts'
 import { builder } from '../builder.ts'
-import { dataflow, present, run, segment } from '../refs.ts'
+import { pairFields, present, run } from '../refs.ts'
 
 const CODES: Record<ActivationErrorCode, string> = {
   TOO_MANY_SEGMENTS: 'More segments than one activation may have. A TooManySegmentsError.',
@@ -79,16 +79,7 @@ builder.objectRef<Extract<ActivationError, { segmentId: string }>>('SegmentNotIn
   description: 'The segment is not sent through this dataflow, or not today.',
   interfaces: [activationError],
   fields: (t) => ({
-    segment: t.field({
-      type: segment,
-      description: 'The segment.',
-      resolve: ({ segmentId }, _, { loaders }) => present(loaders.segment.load(segmentId)),
-    }),
-    dataflow: t.field({
-      type: dataflow,
-      description: 'The dataflow.',
-      resolve: ({ dataflowId }, _, { loaders }) => present(loaders.dataflow.load(dataflowId)),
-    }),
+    ...pairFields(t),
   }),
 })
 builder.objectRef<Extract<ActivationError, { allowedFrom: Date }>>('TooSoonError').implement({

@@ -2,7 +2,7 @@ import type { ActivateInput, ActivationError } from '../../domain/activation.ts'
 import type { ActivationForecast } from '../../services/activation.ts'
 import type { Row } from '../../storage/tables.ts'
 import { builder } from '../builder.ts'
-import { activation, dataflow, present, segment } from '../refs.ts'
+import { activation, pairFields } from '../refs.ts'
 import { activationError } from './activation-error.ts'
 
 const dataflowInput = builder.inputType('DataflowActivationInput', {
@@ -52,16 +52,7 @@ const activatePayload = builder.objectRef<ActivatePayload>('ActivatePayload').im
 const forecast = builder.objectRef<ActivationForecast>('ActivationForecast').implement({
   description: 'What one order would send.',
   fields: (t) => ({
-    segment: t.field({
-      type: segment,
-      description: 'The segment.',
-      resolve: ({ segmentId }, _, { loaders }) => present(loaders.segment.load(segmentId)),
-    }),
-    dataflow: t.field({
-      type: dataflow,
-      description: 'The dataflow.',
-      resolve: ({ dataflowId }, _, { loaders }) => present(loaders.dataflow.load(dataflowId)),
-    }),
+    ...pairFields(t),
     profileCount: t.expose('profileCount', {
       type: 'BigInt',
       description: 'Members of its latest snapshot, before anybody is excluded.',

@@ -1,22 +1,13 @@
 import { authorize } from '../../domain/access.ts'
 import type { Row } from '../../storage/tables.ts'
 import { builder } from '../builder.ts'
-import { activation, dataflow, present, run, segment } from '../refs.ts'
+import { activation, pairFields, run } from '../refs.ts'
 import { node } from './node.ts'
 
 const order = builder.objectRef<Row<'runs'>>('ActivationOrder').implement({
   description: 'One segment through one dataflow, and the run that sends it.',
   fields: (t) => ({
-    segment: t.field({
-      type: segment,
-      description: 'The segment.',
-      resolve: ({ segmentId }, _, { loaders }) => present(loaders.segment.load(segmentId)),
-    }),
-    dataflow: t.field({
-      type: dataflow,
-      description: 'The dataflow.',
-      resolve: ({ dataflowId }, _, { loaders }) => present(loaders.dataflow.load(dataflowId)),
-    }),
+    ...pairFields(t),
     run: t.field({ type: run, description: 'The run.', resolve: (row) => row }),
   }),
 })

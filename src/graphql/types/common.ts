@@ -23,3 +23,22 @@ export const ORDER_FIELDS = {
   NAME: { description: 'Its name, by code points.' },
   UPDATED_AT: { description: 'When it was last changed.' },
 } as const
+
+/** Defines `<name>OrderField` and `<name>Order`. */
+export function orderInput<const Fields extends Record<string, { description: string }>>(
+  name: string,
+  plural: string,
+  fields: Fields,
+) {
+  const field = builder.enumType(`${name}OrderField`, {
+    description: `What ${plural} can be ordered by.`,
+    values: fields,
+  })
+  return builder.inputType(`${name}Order`, {
+    description: `An order of ${plural}.`,
+    fields: (t) => ({
+      field: t.field({ type: field, required: true, description: 'What to order by.' }),
+      direction: t.field({ type: orderDirection, required: true, description: 'Which end comes first.' }),
+    }),
+  })
+}

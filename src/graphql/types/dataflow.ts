@@ -10,7 +10,7 @@ import {
   runConnection,
   segmentMappingConnection,
 } from '../refs.ts'
-import { ORDER_FIELDS, orderDirection } from './common.ts'
+import { ORDER_FIELDS, orderInput } from './common.ts'
 import { fileFormat } from './file-format.ts'
 import { node } from './node.ts'
 import { runFilter, runOrder, withinParent } from './run-filter.ts'
@@ -105,17 +105,7 @@ const filter = builder.inputType('DataflowFilter', {
     search: t.string({ description: 'Text in the name, whatever the case, taken literally.' }),
   }),
 })
-const orderField = builder.enumType('DataflowOrderField', {
-  description: 'What dataflows can be ordered by.',
-  values: ORDER_FIELDS,
-})
-const order = builder.inputType('DataflowOrder', {
-  description: 'An order of dataflows.',
-  fields: (t) => ({
-    field: t.field({ type: orderField, required: true, description: 'What to order by.' }),
-    direction: t.field({ type: orderDirection, required: true, description: 'Which end comes first.' }),
-  }),
-})
+const order = orderInput('Dataflow', 'dataflows', ORDER_FIELDS)
 
 builder.queryFields((t) => ({
   dataflow: t.field({

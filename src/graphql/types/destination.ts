@@ -9,7 +9,7 @@ import {
   destinationType,
   segmentMappingConnection,
 } from '../refs.ts'
-import { ORDER_FIELDS, orderDirection } from './common.ts'
+import { ORDER_FIELDS, orderInput } from './common.ts'
 import { typeOf } from './destination-type.ts'
 import { node } from './node.ts'
 import { segmentMappingFilter } from './segment-mapping.ts'
@@ -88,17 +88,7 @@ const filter = builder.inputType('DestinationFilter', {
     status: t.field({ type: [destinationStatus], description: 'In one of these states.' }),
   }),
 })
-const orderField = builder.enumType('DestinationOrderField', {
-  description: 'What destinations can be ordered by.',
-  values: ORDER_FIELDS,
-})
-const order = builder.inputType('DestinationOrder', {
-  description: 'An order of destinations.',
-  fields: (t) => ({
-    field: t.field({ type: orderField, required: true, description: 'What to order by.' }),
-    direction: t.field({ type: orderDirection, required: true, description: 'Which end comes first.' }),
-  }),
-})
+const order = orderInput('Destination', 'destinations', ORDER_FIELDS)
 
 builder.queryFields((t) => ({
   destination: t.field({

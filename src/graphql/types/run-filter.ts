@@ -1,7 +1,7 @@
 import type { RunFilter } from '../../storage/run.ts'
 import { builder } from '../builder.ts'
 import { distinct } from '../input.ts'
-import { orderDirection, trigger } from './common.ts'
+import { orderInput, trigger } from './common.ts'
 import { runStatus } from './run-enums.ts'
 
 export const runFilter = builder.inputType('RunFilter', {
@@ -18,19 +18,9 @@ export const runFilter = builder.inputType('RunFilter', {
   }),
 })
 
-const orderField = builder.enumType('RunOrderField', {
-  description: 'What runs can be ordered by.',
-  values: {
-    CREATED_AT: { description: 'When it was asked for.' },
-    COMPLETED_AT: { description: 'When it ended; runs that have not are left out.' },
-  },
-})
-export const runOrder = builder.inputType('RunOrder', {
-  description: 'An order of runs.',
-  fields: (t) => ({
-    field: t.field({ type: orderField, required: true, description: 'What to order by.' }),
-    direction: t.field({ type: orderDirection, required: true, description: 'Which end comes first.' }),
-  }),
+export const runOrder = orderInput('Run', 'runs', {
+  CREATED_AT: { description: 'When it was asked for.' },
+  COMPLETED_AT: { description: 'When it ended; runs that have not are left out.' },
 })
 
 /** @throws Refusal LIMIT_EXCEEDED for a list that is too long */

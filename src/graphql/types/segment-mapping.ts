@@ -1,5 +1,5 @@
 import { builder } from '../builder.ts'
-import { dataflow, destination, present, run, segment, segmentMapping } from '../refs.ts'
+import { destination, pairFields, present, run, segmentMapping } from '../refs.ts'
 import { node } from './node.ts'
 import { exportMode, schedule } from './schedule.ts'
 
@@ -17,16 +17,7 @@ segmentMapping.implement({
   interfaces: [node],
   fields: (t) => ({
     number: t.exposeInt('number', { description: '`destinationMappingId` of the partner API.' }),
-    segment: t.field({
-      type: segment,
-      description: 'The segment.',
-      resolve: ({ segmentId }, _, { loaders }) => present(loaders.segment.load(segmentId)),
-    }),
-    dataflow: t.field({
-      type: dataflow,
-      description: 'The dataflow.',
-      resolve: ({ dataflowId }, _, { loaders }) => present(loaders.dataflow.load(dataflowId)),
-    }),
+    ...pairFields(t),
     destination: t.field({
       type: destination,
       description: 'Where the dataflow leads.',

@@ -9,7 +9,7 @@ import {
   snapshot,
   snapshotConnection,
 } from '../refs.ts'
-import { ORDER_FIELDS, orderDirection } from './common.ts'
+import { ORDER_FIELDS, orderInput } from './common.ts'
 import { node } from './node.ts'
 import { runFilter, withinParent } from './run-filter.ts'
 import { segmentRule } from './segment-rule.ts'
@@ -96,17 +96,7 @@ const filter = builder.inputType('SegmentFilter', {
     updatedSince: t.field({ type: 'DateTime', description: 'Changed at this moment or later.' }),
   }),
 })
-const orderField = builder.enumType('SegmentOrderField', {
-  description: 'What segments can be ordered by.',
-  values: ORDER_FIELDS,
-})
-const order = builder.inputType('SegmentOrder', {
-  description: 'An order of segments.',
-  fields: (t) => ({
-    field: t.field({ type: orderField, required: true, description: 'What to order by.' }),
-    direction: t.field({ type: orderDirection, required: true, description: 'Which end comes first.' }),
-  }),
-})
+const order = orderInput('Segment', 'segments', ORDER_FIELDS)
 
 builder.queryFields((t) => ({
   segment: t.field({
