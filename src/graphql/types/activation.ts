@@ -1,6 +1,6 @@
-import { authorize } from '../../domain/access.ts'
 import type { Row } from '../../storage/tables.ts'
 import { builder } from '../builder.ts'
+import { objectQuery } from '../object-query.ts'
 import { activation, pairFields, run } from '../refs.ts'
 import { node } from './node.ts'
 
@@ -27,15 +27,4 @@ activation.implement({
   }),
 })
 
-builder.queryField('activation', (t) =>
-  t.field({
-    type: activation,
-    nullable: true,
-    description: 'One activation; null when there is none with this id.',
-    args: { id: t.arg.id({ required: true, description: 'Its id, act_….' }) },
-    resolve: (_, { id }, ctx) => {
-      authorize(ctx.session, 'metadata:read')
-      return ctx.loaders.activation.load(id)
-    },
-  }),
-)
+objectQuery('activation', activation)

@@ -2,6 +2,7 @@ import { authorize } from '../../domain/access.ts'
 import type { FieldMapping } from '../../domain/model.ts'
 import { builder } from '../builder.ts'
 import { pageArgs } from '../connection.ts'
+import { objectQuery } from '../object-query.ts'
 import {
   dataflow,
   dataflowConnection,
@@ -107,18 +108,9 @@ const filter = builder.inputType('DataflowFilter', {
 })
 const order = orderInput('Dataflow', 'dataflows', ORDER_FIELDS)
 
-builder.queryFields((t) => ({
-  dataflow: t.field({
-    type: dataflow,
-    nullable: true,
-    description: 'One dataflow; null when there is none with this id.',
-    args: { id: t.arg.id({ required: true, description: 'Its id, flow_….' }) },
-    resolve: (_, { id }, ctx) => {
-      authorize(ctx.session, 'metadata:read')
-      return ctx.loaders.dataflow.load(id)
-    },
-  }),
-  dataflows: t.field({
+objectQuery('dataflow', dataflow)
+builder.queryField('dataflows', (t) =>
+  t.field({
     type: dataflowConnection,
     description: 'The dataflows of this sandbox, oldest first unless ordered otherwise.',
     args: {
@@ -132,4 +124,4 @@ builder.queryFields((t) => ({
       return stores.dataflow.page({ sandboxId: session.sandbox.id, filter, orderBy, args, maxPageSize })
     },
   }),
-}))
+)

@@ -1,6 +1,7 @@
 import { authorize } from '../../domain/access.ts'
 import { builder } from '../builder.ts'
 import { pageArgs } from '../connection.ts'
+import { objectQuery } from '../object-query.ts'
 import {
   destinationAccount,
   destinationAccountConnection,
@@ -82,18 +83,9 @@ destinationAccount.implement({
   }),
 })
 
-builder.queryFields((t) => ({
-  destinationAccount: t.field({
-    type: destinationAccount,
-    nullable: true,
-    description: 'One account; null when there is none with this id.',
-    args: { id: t.arg.id({ required: true, description: 'Its id, acc_….' }) },
-    resolve: (_, { id }, ctx) => {
-      authorize(ctx.session, 'metadata:read')
-      return ctx.loaders.destinationAccount.load(id)
-    },
-  }),
-  destinationAccounts: t.field({
+objectQuery('destinationAccount', destinationAccount, 'account')
+builder.queryField('destinationAccounts', (t) =>
+  t.field({
     type: destinationAccountConnection,
     description: 'The accounts of this sandbox, oldest first.',
     args: pageArgs(t.arg),
@@ -103,4 +95,4 @@ builder.queryFields((t) => ({
       return stores.destinationAccount.page({ sandboxId: session.sandbox.id, args, maxPageSize })
     },
   }),
-}))
+)

@@ -1,6 +1,7 @@
 import { authorize } from '../../domain/access.ts'
 import { builder } from '../builder.ts'
 import { pageArgs } from '../connection.ts'
+import { objectQuery } from '../object-query.ts'
 import {
   dataflowConnection,
   destination,
@@ -90,18 +91,9 @@ const filter = builder.inputType('DestinationFilter', {
 })
 const order = orderInput('Destination', 'destinations', ORDER_FIELDS)
 
-builder.queryFields((t) => ({
-  destination: t.field({
-    type: destination,
-    nullable: true,
-    description: 'One destination; null when there is none with this id.',
-    args: { id: t.arg.id({ required: true, description: 'Its id, dst_….' }) },
-    resolve: (_, { id }, ctx) => {
-      authorize(ctx.session, 'metadata:read')
-      return ctx.loaders.destination.load(id)
-    },
-  }),
-  destinations: t.field({
+objectQuery('destination', destination)
+builder.queryField('destinations', (t) =>
+  t.field({
     type: destinationConnection,
     description: 'The destinations of this sandbox, oldest first unless ordered otherwise.',
     args: {
@@ -115,4 +107,4 @@ builder.queryFields((t) => ({
       return stores.destination.page({ sandboxId: session.sandbox.id, filter, orderBy, args, maxPageSize })
     },
   }),
-}))
+)

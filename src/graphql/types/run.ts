@@ -4,6 +4,7 @@ import { encodeEventCursor, TERMINAL_STATUSES } from '../../storage/run-event.ts
 import type { Row } from '../../storage/tables.ts'
 import { builder } from '../builder.ts'
 import { pageArgs } from '../connection.ts'
+import { objectQuery } from '../object-query.ts'
 import {
   activation,
   dataflow,
@@ -112,18 +113,9 @@ function stateOf(status: RunStatus): ProgressFacts['state'] {
   return status === 'QUEUED' ? 'WAITING' : 'RUNNING'
 }
 
-builder.queryFields((t) => ({
-  run: t.field({
-    type: run,
-    nullable: true,
-    description: 'One run; null when there is none with this id.',
-    args: { id: t.arg.id({ required: true, description: 'Its id, run_….' }) },
-    resolve: (_, { id }, ctx) => {
-      authorize(ctx.session, 'metadata:read')
-      return ctx.loaders.run.load(id)
-    },
-  }),
-  runs: t.field({
+objectQuery('run', run)
+builder.queryField('runs', (t) =>
+  t.field({
     type: runConnection,
     description: 'The runs of this sandbox, newest first unless ordered otherwise.',
     args: {
@@ -138,4 +130,4 @@ builder.queryFields((t) => ({
       return stores.run.page({ sandboxId: session.sandbox.id, filter: decoded, orderBy, args, maxPageSize })
     },
   }),
-}))
+)

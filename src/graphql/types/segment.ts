@@ -1,6 +1,7 @@
 import { authorize } from '../../domain/access.ts'
 import { builder } from '../builder.ts'
 import { pageArgs } from '../connection.ts'
+import { objectQuery } from '../object-query.ts'
 import {
   runConnection,
   segment,
@@ -98,18 +99,9 @@ const filter = builder.inputType('SegmentFilter', {
 })
 const order = orderInput('Segment', 'segments', ORDER_FIELDS)
 
-builder.queryFields((t) => ({
-  segment: t.field({
-    type: segment,
-    nullable: true,
-    description: 'One segment; null when there is none with this id.',
-    args: { id: t.arg.id({ required: true, description: 'Its id, seg_….' }) },
-    resolve: (_, { id }, ctx) => {
-      authorize(ctx.session, 'metadata:read')
-      return ctx.loaders.segment.load(id)
-    },
-  }),
-  segments: t.field({
+objectQuery('segment', segment)
+builder.queryField('segments', (t) =>
+  t.field({
     type: segmentConnection,
     description: 'The segments of this sandbox, oldest first unless ordered otherwise.',
     args: {
@@ -123,4 +115,4 @@ builder.queryFields((t) => ({
       return stores.segment.page({ sandboxId: session.sandbox.id, filter, orderBy, args, maxPageSize })
     },
   }),
-}))
+)

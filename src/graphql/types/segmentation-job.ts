@@ -1,6 +1,6 @@
-import { authorize } from '../../domain/access.ts'
 import type { JobStatus } from '../../domain/model.ts'
 import { builder } from '../builder.ts'
+import { objectQuery } from '../object-query.ts'
 import { segmentationJob } from '../refs.ts'
 import { trigger } from './common.ts'
 import { node } from './node.ts'
@@ -54,15 +54,4 @@ function stateOf(status: JobStatus): ProgressFacts['state'] {
   return status === 'PROCESSING' ? 'RUNNING' : 'DONE'
 }
 
-builder.queryField('segmentationJob', (t) =>
-  t.field({
-    type: segmentationJob,
-    nullable: true,
-    description: 'One segmentation job; null when there is none with this id.',
-    args: { id: t.arg.id({ required: true, description: 'Its id, job_….' }) },
-    resolve: (_, { id }, ctx) => {
-      authorize(ctx.session, 'metadata:read')
-      return ctx.loaders.segmentationJob.load(id)
-    },
-  }),
-)
+objectQuery('segmentationJob', segmentationJob, 'segmentation job')

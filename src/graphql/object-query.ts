@@ -1,0 +1,36 @@
+import { authorize } from '../domain/access.ts'
+import { ID_PREFIXES } from '../domain/model.ts'
+import { builder } from './builder.ts'
+import type { TypeRef } from './connection.ts'
+import type { ApiContext } from './context.ts'
+
+type Queried =
+  | 'activation'
+  | 'dataflow'
+  | 'destination'
+  | 'destinationAccount'
+  | 'run'
+  | 'segment'
+  | 'segmentationJob'
+type RowOf<Noun extends Queried> = NonNullable<Awaited<ReturnType<ApiContext['loaders'][Noun]['load']>>>
+
+/** Defines the query for one object by its id, for whoever may read. `words` name it in descriptions. */
+export function objectQuery<Noun extends Queried>(
+  noun: Noun,
+  type: TypeRef<RowOf<Noun>>,
+  words: string = noun,
+) {
+  builder.queryField(noun, (t) =>
+    t.field({
+      type,
+      nullable: true,
+      description: `One ${words}; null when there is none with this id.`,
+      args: { id: t.arg.id({ required: true, description: `Its id, ${ID_PREFIXES[noun]}_….` }) },
+      resolve: (_, { id }, { session, loaders }) => {
+        authorize(session, 'metadata:read')
+        // Pothos cannot resolve the shape of a type parameter; it is the noun's row by construction.
+        return loaders[noun].load(id) as never
+      },
+    }),
+  )
+}
