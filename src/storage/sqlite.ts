@@ -3,7 +3,6 @@ import fs from 'node:fs'
 import path from 'node:path'
 import BetterSqlite from 'better-sqlite3'
 import { drizzle } from 'drizzle-orm/better-sqlite3'
-import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
 import { Unavailable } from '../domain/errors.ts'
 import type { ProfilePatch } from './capabilities.ts'
 import { type Database, StaleWrite, type Write } from './database.ts'
@@ -12,9 +11,9 @@ import { sqliteAside } from './sqlite-aside.ts'
 import { sqliteAttributeStatistics } from './sqlite-attributes.ts'
 import { sqliteJson } from './sqlite-json.ts'
 import { processLocks } from './sqlite-life.ts'
+import { migrateSqlite } from './sqlite-migrate.ts'
 import { inProcessWake } from './wake.ts'
 
-const MIGRATIONS = path.join(import.meta.dirname, '../../migrations/sqlite')
 const STATEMENTS_KEPT = 500
 
 /** @throws Error with a sentence for the operator when the file is no database or cannot be opened */
@@ -85,7 +84,7 @@ export function openSqlite(file: string): Database {
       sqliteAttributeStatistics({ sandboxId, signal, read: (query) => aside.read(query, signal) }),
     exportSource: () => ({ url: `file:${file}` }),
     life: locks,
-    migrate: async () => migrateSqlite(db, connection),
+    migrate: async () => run(() => migrateSqlite({ db, connection, file })),
     ping: async () => void connection.prepare('select count(*) from __drizzle_migrations').get(),
     backup: async (target) => {
       if (fs.existsSync(target)) throw new Error(`${target} exists; name a file that does not.`)
@@ -123,31 +122,6 @@ function connect(file: string): BetterSqlite.Database {
       `${file} cannot be opened: ${error instanceof Error ? error.message : error}. Check that the folder exists and is writable.`,
     )
   }
-}
-
-function migrateSqlite(db: Parameters<typeof migrate>[0], connection: BetterSqlite.Database): void {
-  const journal = JSON.parse(fs.readFileSync(path.join(MIGRATIONS, 'meta/_journal.json'), 'utf8'))
-  const newest = Math.max(...journal.entries.map((entry: { when: number }) => entry.when))
-  const known = connection.prepare("select 1 from sqlite_master where name = '__drizzle_migrations'").get()
-  const applied = known
-    ? (
-        connection.prepare('select max(created_at) as at from __drizzle_migrations').get() as {
-          at: number | null
-        }
-      ).at
-    : null
-  if (applied !== null && applied > newest) {
-    throw new Error(
-      'The database was written by a newer version of the gateway. Install that version, or restore a backup.',
-    )
-  }
-  // A rebuilt table must not take its children along; checked again afterwards.
-  connection.pragma('foreign_keys = OFF')
-  run(() => migrate(db, { migrationsFolder: MIGRATIONS }))
-  connection.pragma('foreign_keys = ON')
-  const broken = connection.pragma('foreign_key_check') as unknown[]
-  if (broken.length > 0)
-    throw new Error(`The migration left ${broken.length} rows without their parent. Restore a backup.`)
 }
 
 function statementCache(connection: BetterSqlite.Database) {

@@ -1,4 +1,5 @@
 import fs from 'node:fs'
+import os from 'node:os'
 import path from 'node:path'
 import BetterSqlite from 'better-sqlite3'
 import { getTableColumns, getTableName } from 'drizzle-orm'
@@ -80,6 +81,29 @@ describe('the migrations', () => {
     )
     connection.close()
     await expect(test.database.migrate()).rejects.toThrow('newer version')
+    await test.dispose()
+  })
+
+  it('refuse the database of another program, and leave it be', async () => {
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'gateway-migrations-'))
+    const file = path.join(dir, 'other.db')
+    const other = new BetterSqlite(file)
+    other.exec('create table profiles (id integer primary key)')
+    other.close()
+    const database = openSqlite(file)
+    await expect(database.migrate()).rejects.toThrow('is the database of another program')
+    await database.close()
+    fs.rmSync(dir, { recursive: true })
+  })
+
+  it('tell in a sentence why a file cannot be brought up to date', async () => {
+    const test = await testDatabase()
+    const connection = new BetterSqlite(path.join(test.dir, 'gateway.db'))
+    connection.exec('update __drizzle_migrations set created_at = 1')
+    connection.close()
+    await expect(test.database.migrate()).rejects.toThrow(
+      /cannot be brought up to date: table `?\w+`? already exists\. Restore a backup/,
+    )
     await test.dispose()
   })
 })
