@@ -60,7 +60,11 @@ export async function planMappings(
   errors.push(...checkRoom(ctx, facts.active, added))
   if (errors.length > 0) return { errors }
   const store = segmentMappingStore(ctx.database)
-  const writes = checked.flatMap(({ row }) => (row ? [write(ctx, target, row)] : []))
+  if (checked.length === 0) return { writes: [] }
+  const writes = [
+    store.keepMappable([...seen]),
+    ...checked.flatMap(({ row }) => (row ? [write(ctx, target, row)] : [])),
+  ]
   const fit = store.fit(target.destinationId, ctx.guardrails.maxSegmentsPerDestination)
   return { writes: added > 0 ? [...writes, fit] : writes }
 }

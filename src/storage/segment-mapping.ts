@@ -111,6 +111,15 @@ export function segmentMappingStore(database: Database) {
           ),
         ),
 
+    /** Locks the segments for the rest of the batch; misses one that is deleted meanwhile. The ids are distinct. */
+    keepMappable: (segmentIds: readonly string[]): ExpectingQuery => ({
+      query: db
+        .update(segments)
+        .set({ status: sql`${segments.status}` })
+        .where(and(inArray(segments.id, [...segmentIds]), ne(segments.status, 'DELETED'))),
+      expect: segmentIds.length,
+    }),
+
     async countActive(destinationId: string): Promise<number> {
       const [row] = await countActive(destinationId)
       return row?.count ?? 0

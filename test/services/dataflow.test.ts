@@ -3,8 +3,10 @@ import type { Session } from '../../src/domain/access.ts'
 import { AccessError } from '../../src/domain/errors.ts'
 import { type CreateDataflowInput, dataflowService } from '../../src/services/dataflow.ts'
 import { destinationService } from '../../src/services/destination.ts'
+import { segmentService } from '../../src/services/segment.ts'
 import type { SegmentMappingInput } from '../../src/services/segment-mapping.ts'
 import { dataflowStore } from '../../src/storage/dataflow.ts'
+import { segmentStore } from '../../src/storage/segment.ts'
 import { segmentMappingStore } from '../../src/storage/segment-mapping.ts'
 import {
   addAccount,
@@ -288,6 +290,20 @@ describe('mapping segments', () => {
       await refusalOf(service.mapSegments(session, { dataflowId, segments: [mapping(left)] })),
     ).toMatchObject([{ code: 'LIMIT_EXCEEDED', path: ['input', 'segments'], limit: 3, requested: 4 }])
     await service.mapSegments(session, { dataflowId, segments: [mapping(again.segmentId)] })
+  })
+
+  it('maps no segment that is deleted at the same time', async () => {
+    const { id } = await service.create(session, flow())
+    const segments = segmentService(buildingContext(test))
+    for (let attempt = 0; attempt < 5; attempt += 1) {
+      const segmentId = await addSegment(test)
+      const mapped = service.mapSegments(session, { dataflowId: id, segments: [mapping(segmentId)] })
+      await Promise.allSettled([mapped, segments.delete(session, segmentId)])
+      const [segment] = await segmentStore(test.database).byIds(test.sandboxId, [segmentId])
+      const mappings = (await mappingsOf(id)).filter((row) => row.segmentId === segmentId)
+      expect(segment?.status).toBe('DELETED')
+      expect(mappings.filter(({ elementStatus }) => elementStatus === 'ACTIVE')).toEqual([])
+    }
   })
 
   it('maps a segment once when two callers do it at the same time', async () => {
