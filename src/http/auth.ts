@@ -21,7 +21,6 @@ export interface Denial {
 export interface Admission {
   session: Session
   rate: RateState
-  expiresAt: Date | null
 }
 export type Authenticate = (credentials: Credentials) => Promise<Admission | { denied: Denial }>
 
@@ -46,7 +45,7 @@ export function authenticator(parts: Pick<ApiParts, 'services' | 'clock'>): Auth
       const message = authorization ? 'The token is not valid.' : NO_TOKEN
       return { denied: { status: 401, code: 'UNAUTHENTICATED', message } }
     }
-    const { sandboxId, expiresAt, ...who } = identity
+    const { sandboxId, ...who } = identity
     const row = await sandbox.byName(sandboxName ?? 'prod')
     if (!row || (sandboxId !== null && sandboxId !== row.id)) {
       const message = 'This token is not good for a sandbox of that name. See the header x-sandbox-name.'
@@ -55,7 +54,7 @@ export function authenticator(parts: Pick<ApiParts, 'services' | 'clock'>): Auth
     const { isAllowed, ...rate } = requests.take(identity.tokenId)
     if (!isAllowed) return { denied: tooMany(rate, parts.clock) }
     const { id, name, title } = row
-    return { session: { ...who, sandbox: { id, name, title } }, rate, expiresAt }
+    return { session: { ...who, sandbox: { id, name, title } }, rate }
   }
 }
 

@@ -20,7 +20,6 @@ export interface CreateTokenInput {
 export interface Identity extends Omit<Session, 'sandbox'> {
   /** The only sandbox that the token is good for; null: all. */
   sandboxId: string | null
-  expiresAt: Date | null
 }
 export type TokenService = ReturnType<typeof tokenService>
 
@@ -95,8 +94,8 @@ export function tokenService(ctx: ServiceContext) {
       const token = await store.bySecretHash(hashOf(secret))
       if (!token || !isLive(token)) return null
       await recordUse(token)
-      const { id: tokenId, name, roles, destinationIds, sandboxId, expiresAt } = token
-      return { tokenId, name, roles, destinationIds, sandboxId, expiresAt }
+      const { id: tokenId, name, roles, destinationIds, sandboxId } = token
+      return { tokenId, name, roles, destinationIds, sandboxId }
     },
 
     /** Whether a token that was good when a stream began is still good. */
