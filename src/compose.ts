@@ -69,12 +69,14 @@ export async function compose(
     async start(wanted) {
       await database.migrate()
       await services.sandbox.ensure('prod', 'Production')
-      const { url } = wanted.api ? await server.start() : { url: '' }
-      // After listening, and for an API alone: a start that fails must not make a token that nobody gets to see.
-      const adminToken = wanted.api ? await services.token.ensureAdmin(config.adminToken) : null
       if (wanted.engine) {
         fs.mkdirSync(config.exportRoot, { recursive: true, mode: 0o750 })
         database.life.register(processId)
+      }
+      const { url } = wanted.api ? await server.start() : { url: '' }
+      // After all that may fail, and for an API alone: nobody would get to see the token of a start that failed.
+      const adminToken = wanted.api ? await services.token.ensureAdmin(config.adminToken) : null
+      if (wanted.engine) {
         exports.start()
         segmentation.start()
         isEngineRunning = true

@@ -3,6 +3,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../config.ts'
 import { ROLES } from '../domain/model.ts'
+import { parseInstant } from '../domain/rule-instant.ts'
 import type { ActivateOptions } from './activate.ts'
 import type { DemoOptions } from './demo.ts'
 import type { ImportOptions } from './import.ts'
@@ -158,9 +159,9 @@ function throughApi(command: Command): Command {
 }
 
 function date(text: string): Date {
-  const value = new Date(text)
-  if (Number.isNaN(value.getTime())) throw new InvalidArgumentError('Give a date, e.g. 2027-01-01.')
-  return value
+  const instant = parseInstant(text)
+  if (instant === null) throw new InvalidArgumentError('Give a date that exists, e.g. 2027-01-01.')
+  return new Date(instant)
 }
 
 async function config(): Promise<Config> {

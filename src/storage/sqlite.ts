@@ -118,6 +118,7 @@ function connect(file: string): BetterSqlite.Database {
     if (code === 'SQLITE_NOTADB') {
       throw new Error(`${file} is not a SQLite database. Move it away, or point DATABASE_URL elsewhere.`)
     }
+    if (code === 'SQLITE_CORRUPT') throw new Error(`${file} is damaged. Restore a backup.`)
     throw new Error(
       `${file} cannot be opened: ${error instanceof Error ? error.message : error}. Check that the folder exists and is writable.`,
     )

@@ -1,3 +1,4 @@
+import fs from 'node:fs'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { cliFolder } from '../support/cli.ts'
 
@@ -65,6 +66,15 @@ test('a port that is taken is told in a sentence, and the token is not lost', as
   expect(second.stdout).toBe('')
   const third = cli.start(['serve'], { ...other, PORT: '0' })
   await third.saw(/^Administrator token/m)
+})
+
+test('an export folder that cannot be made is told in a sentence, and the token is not lost', async () => {
+  const file = `${cli.dir}/file`
+  fs.writeFileSync(file, '')
+  const first = await cli.run(['serve'], { EXPORT_ROOT: `${file}/exports` })
+  expect(first).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(file) })
+  expect(first.stderr).not.toMatch(/^\s+at /m)
+  await cli.start(['serve']).saw(/^Administrator token/m)
 })
 
 test('a worker that starts first makes no token that nobody sees', async () => {

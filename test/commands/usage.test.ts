@@ -26,6 +26,11 @@ test.each([
     /ADMIN, OPERATOR, VIEWER, PARTNER/,
   ],
   ['no date', ['token', 'create', '--name', 'x', '--role', 'ADMIN', '--expires', 'soon'], /2027-01-01/],
+  [
+    'a day that does not exist',
+    ['token', 'create', '--name', 'x', '--role', 'ADMIN', '--expires', '2999-02-30'],
+    /a date that exists/,
+  ],
   ['no token', ['watch', 'run_1'], /GATEWAY_TOKEN/],
 ])('%s exits 2 and says so on stderr', async (_, args, message) => {
   const { code, stdout, stderr } = await cli.run(args)

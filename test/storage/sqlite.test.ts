@@ -14,6 +14,15 @@ describe('opening', () => {
     expect(fs.readFileSync(file, 'utf8')).toMatch(/^not a database/)
     await test.dispose()
   })
+
+  it('a database that was cut off says so', async () => {
+    const test = await testDatabase()
+    const file = path.join(test.dir, 'gateway.db')
+    await test.database.close()
+    fs.truncateSync(file, 20_000)
+    expect(() => openSqlite(file)).toThrow(/is damaged\. Restore a backup/)
+    fs.rmSync(test.dir, { recursive: true })
+  })
 })
 
 describe('a new database', () => {
