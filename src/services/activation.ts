@@ -69,10 +69,12 @@ export function activationService(ctx: ActivationContext) {
       createdAt: facts.now,
     }
     const { insertQueued } = runStore(database)
+    const runs = plannedRuns(ctx, { facts, activation, sandboxName: session.sandbox.name })
     await database.batch([
+      ...store.keepTargets(runs),
       ...(expired ? [store.releaseKey(expired)] : []),
       store.insert(activation),
-      ...plannedRuns(ctx, { facts, activation, sandboxName: session.sandbox.name }).flatMap(insertQueued),
+      ...runs.flatMap(insertQueued),
     ])
     database.wake.notify('runs')
     return answer(activation)

@@ -3,6 +3,7 @@ import { type ActivationError, pairKey, readRequest } from '../domain/activation
 import { notFound, Refusal, type UserError } from '../domain/errors.ts'
 import { retryViolations } from '../domain/guardrails.ts'
 import { planRetry } from '../domain/run-plan.ts'
+import { activationStore } from '../storage/activation.ts'
 import { activationFactsStore } from '../storage/activation-facts.ts'
 import { runStore } from '../storage/run.ts'
 import { TERMINAL_STATUSES } from '../storage/run-event.ts'
@@ -52,7 +53,7 @@ export function runService(ctx: ActivationContext) {
      */
     async retry(session: Session, id: string): Promise<Row<'runs'>> {
       authorize(session, 'runs:control')
-      // Another run of the segment that was faster shows in the facts when they are read again.
+      // Whoever was faster, with another run of the segment or a change of its dataflow, shows in the facts when they are read again.
       return againWhenStale(database, async () => {
         const earlier = await find(session, id)
         refuseRetrying(earlier)
@@ -63,7 +64,7 @@ export function runService(ctx: ActivationContext) {
         if (errors.length > 0) throw new Refusal(errors)
         await requireSnapshot(ctx, earlier)
         const run = repeat(ctx, { earlier, facts, session })
-        await database.batch(store.insertQueued(run))
+        await database.batch([...activationStore(database).keepTargets([run]), ...store.insertQueued(run)])
         database.wake.notify('runs')
         return find(session, run.id)
       })

@@ -1,10 +1,12 @@
 import { and, eq, inArray } from 'drizzle-orm'
-import type { Database, Query } from './database.ts'
+import type { Database, ExpectingQuery, Query } from './database.ts'
 import type { NewRow, Row } from './tables.ts'
+
+type Targets = Pick<Row<'runs'>, 'mappingId' | 'dataflowId' | 'destinationId'>
 
 export function activationStore(database: Database) {
   const { db, tables } = database
-  const { activations, runs } = tables
+  const { activations, runs, dataflows, destinations, segmentMappings: mappings } = tables
 
   return {
     byIds: (sandboxId: string, ids: string[]): Promise<Row<'activations'>[]> =>
@@ -40,6 +42,33 @@ export function activationStore(database: Database) {
         .from(runs)
         .where(and(eq(runs.sandboxId, sandboxId), inArray(runs.activationId, activationIds)))
         .orderBy(runs.activationId, runs.id),
+
+    /**
+     * Locks what the runs go through for the rest of the batch; misses what is unmapped, disabled or removed since it
+     * was judged.
+     */
+    keepTargets(runs: readonly Targets[]): ExpectingQuery[] {
+      const mappingIds = [...new Set(runs.map(({ mappingId }) => mappingId))]
+      const dataflowIds = [...new Set(runs.map(({ dataflowId }) => dataflowId))]
+      const destinationIds = [...new Set(runs.map(({ destinationId }) => destinationId))]
+      const isMapped = and(inArray(mappings.id, mappingIds), eq(mappings.elementStatus, 'ACTIVE'))
+      const isEnabled = and(inArray(dataflows.id, dataflowIds), eq(dataflows.state, 'ENABLED'))
+      const takesRuns = and(inArray(destinations.id, destinationIds), eq(destinations.status, 'ENABLED'))
+      return [
+        {
+          query: db.update(mappings).set({ elementStatus: 'ACTIVE' }).where(isMapped),
+          expect: mappingIds.length,
+        },
+        {
+          query: db.update(dataflows).set({ state: 'ENABLED' }).where(isEnabled),
+          expect: dataflowIds.length,
+        },
+        {
+          query: db.update(destinations).set({ status: 'ENABLED' }).where(takesRuns),
+          expect: destinationIds.length,
+        },
+      ]
+    },
 
     insert: (row: NewRow<'activations'>): Query => db.insert(activations).values(row),
 

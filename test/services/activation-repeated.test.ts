@@ -1,5 +1,7 @@
+import { eq } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type ActivateInput, activationService } from '../../src/services/activation.ts'
+import type { Database, Query } from '../../src/storage/database.ts'
 import type { Row } from '../../src/storage/tables.ts'
 import { activated, aWorld, refused } from '../support/activation.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
@@ -20,6 +22,18 @@ const ask = (dataflow: { id: string }, segmentIds: string[], idempotencyKey?: st
   activations: [{ dataflowId: dataflow.id, segmentIds }],
   ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
 })
+/** The database, changed by somebody else just before its next write. */
+function changedBeforeWriting(database: Database, change: Query): Database {
+  let isChanged = false
+  return {
+    ...database,
+    async batch(writes) {
+      if (!isChanged) await database.batch([change])
+      isChanged = true
+      return database.batch(writes)
+    },
+  }
+}
 
 describe('one run at a time', () => {
   it('makes one run of 20 calls at once, and names it to the 19 others', async () => {
@@ -43,6 +57,32 @@ describe('one run at a time', () => {
       ])
     }
     expect(await countRuns()).toBe(1)
+  })
+
+  it('makes no run through what was unmapped, disabled or removed while it was judged', async () => {
+    const { dataflow, destination, segmentIds, countRuns } = await aWorld(test)
+    const { db, tables } = test.database
+    const { dataflows, destinations, segmentMappings } = tables
+    const changes = [
+      db.update(destinations).set({ status: 'REMOVED' }).where(eq(destinations.id, destination.id)),
+      db.update(dataflows).set({ state: 'DISABLED' }).where(eq(dataflows.id, dataflow.id)),
+      db.update(segmentMappings).set({ elementStatus: 'DELETED' }),
+    ]
+    const codes: string[] = []
+    for (const change of changes) {
+      const late = changedBeforeWriting(test.database, change)
+      const answer = await activationService({ ...test.ctx, database: late }).activate(
+        test.session,
+        ask(dataflow, segmentIds),
+      )
+      codes.push(...refused(answer).map(({ code }) => code))
+      await test.database.batch([
+        db.update(destinations).set({ status: 'ENABLED' }),
+        db.update(dataflows).set({ state: 'ENABLED' }),
+      ])
+    }
+    expect(codes).toEqual(['DESTINATION_DISABLED', 'DATAFLOW_DISABLED', 'SEGMENT_NOT_MAPPED'])
+    expect(await countRuns()).toBe(0)
   })
 
   it('lets the segment run again once the run has ended', async () => {
