@@ -1,7 +1,7 @@
 // The composition root: builds every part, and stops them in a written order.
 import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'
-import type { Config } from './config.ts'
+import { type Config, httpUrl } from './config.ts'
 import { driverRegistry } from './destinations/registry.ts'
 import type { Clock, Logger } from './domain/ports.ts'
 import { runFeed } from './engine/feed.ts'
@@ -73,7 +73,7 @@ export async function compose(
         fs.mkdirSync(config.exportRoot, { recursive: true, mode: 0o750 })
         database.life.register(processId)
       }
-      const { url } = wanted.api ? await server.start() : { url: '' }
+      const url = wanted.api ? httpUrl(config.host, (await server.start()).port) : ''
       // After all that may fail, and for an API alone: nobody would get to see the token of a start that failed.
       const adminToken = wanted.api ? await services.token.ensureAdmin(config.adminToken) : null
       if (wanted.engine) {

@@ -16,8 +16,8 @@ export interface HttpServerOptions {
   isEngineRunning: () => boolean
 }
 export interface HttpServer {
-  /** Resolves when connections are accepted. @throws when the port is taken */
-  start(): Promise<{ url: string }>
+  /** Resolves with the port when connections are accepted. @throws when the port is taken */
+  start(): Promise<{ port: number }>
   /** Takes no more connections, ends streams, and gives requests under way `graceMs` to finish. */
   stop(graceMs: number): Promise<void>
 }
@@ -91,7 +91,7 @@ export function httpServer({ parts, config, isEngineRunning }: HttpServerOptions
         server.listen(config.port, config.host, () => {
           server.off('error', reject)
           server.on('error', (error) => log.error({ error }, 'the HTTP server failed'))
-          resolve({ url: urlOf(config.host, server.address()) })
+          resolve({ port: portOf(server.address()) })
         })
       }),
     async stop(graceMs) {
@@ -115,7 +115,6 @@ function isEventStream(res: ServerResponse): boolean {
   return String(res.getHeader('content-type') ?? '').startsWith('text/event-stream')
 }
 
-function urlOf(host: string, address: AddressInfo | string | null): string {
-  const port = typeof address === 'object' && address ? address.port : 0
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+function portOf(address: AddressInfo | string | null): number {
+  return typeof address === 'object' && address ? address.port : 0
 }

@@ -1,4 +1,5 @@
 // The API over real parts and a fresh database; no port unless a test asks for a server.
+import { httpUrl } from '../../src/config.ts'
 import type { Role } from '../../src/domain/model.ts'
 import type { Guardrails, Logger } from '../../src/domain/ports.ts'
 import { runFeed } from '../../src/engine/feed.ts'
@@ -108,7 +109,7 @@ export async function testGateway(
         isEngineRunning: () => true,
       })
       stops.push(() => server.stop(200))
-      return (await server.start()).url
+      return httpUrl('127.0.0.1', (await server.start()).port)
     },
     async dispose() {
       for (const stop of stops) await stop()
