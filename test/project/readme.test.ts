@@ -1,0 +1,152 @@
+// The README as a newcomer follows it: every snippet runs against the demo's gateway, every table is compared with the code.
+import { execFile } from 'node:child_process'
+import fs from 'node:fs'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { buildSchema, OperationTypeNode, parse, validate } from 'graphql'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { commandLine } from '../../src/commands/command-line.ts'
+import { readConfig } from '../../src/config.ts'
+import { cliFolder } from '../support/cli.ts'
+import { apiOf } from '../support/http-api.ts'
+
+const ROOT = path.join(import.meta.dirname, '../..')
+const text = fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8')
+const run = promisify(execFile)
+const cli = cliFolder()
+let demo: { output: string; env: { PATH: string; GATEWAY_URL: string; GATEWAY_TOKEN: string } }
+let runId = ''
+
+beforeAll(async () => {
+  const gateway = cli.start(['demo', '--serve'], { TMPDIR: cli.dir })
+  const [output = '', GATEWAY_URL = ''] = await gateway.saw(/.*^listening on (\S+)$/ms)
+  const GATEWAY_TOKEN = /GATEWAY_TOKEN=(\S+)/.exec(output)?.[1] ?? ''
+  demo = { output, env: { PATH: process.env.PATH ?? '', GATEWAY_URL, GATEWAY_TOKEN } }
+})
+afterAll(() => cli.dispose())
+
+function fences(language: string, holding = ''): string[] {
+  const found = [...text.matchAll(/^```(\w*)\n(.*?)^```$/gms)]
+  const bodies = found.flatMap(([, name, body = '']) => (name === language ? [body] : []))
+  return bodies.filter((body) => body.includes(holding))
+}
+function section(title: string): string {
+  return text.split(/^##+ /m).find((part) => part.startsWith(title)) ?? ''
+}
+/** Without what differs from run to run. */
+function steady(output: string): string {
+  return output
+    .replace(/\d\d:\d\d:\d\d\.\d{3}/g, 'TIME')
+    .replace(/\d{8}-\d{6}/g, 'MOMENT')
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'INSTANT')
+    .replace(/_[0-9a-f]{32}/g, '_ID')
+    .replace(/127\.0\.0\.1:\d+/g, 'ADDRESS')
+}
+async function shell(command: string): Promise<string> {
+  const { stdout } = await run('bash', ['-ec', command], { env: demo.env, cwd: cli.dir })
+  return stdout
+}
+
+describe('the README', () => {
+  it('shows what the demo prints', () => {
+    const [shown = ''] = fences('', 'A gateway is up')
+    const printed = new Set(steady(demo.output).split('\n'))
+    const lines = steady(shown).split('\n')
+    expect(lines.filter((line) => line.trim() !== '…' && !printed.has(line))).toEqual([])
+  })
+
+  it('has a first query that answers what it says', async () => {
+    const [command = ''] = fences('sh', '{ segments(')
+    const [answer = ''] = fences('json')
+    expect(JSON.parse(steady(await shell(command)))).toEqual(JSON.parse(steady(answer)))
+  })
+
+  it('has GraphQL that the schema knows', () => {
+    const schema = buildSchema(fs.readFileSync(path.join(ROOT, 'schema.graphql'), 'utf8'))
+    for (const document of fences('graphql')) expect(validate(schema, parse(document))).toEqual([])
+  })
+
+  it('has queries that answer, and mutations that lead to a live run', async () => {
+    const api = apiOf(demo.env.GATEWAY_URL, demo.env.GATEWAY_TOKEN)
+    for (const document of fences('graphql', '{ destinations')) await api(document)
+
+    const [document = ''] = fences('graphql', 'mutation Activate')
+    const { definitions } = parse(document)
+    const source = (name: string) => {
+      const found = definitions.find((node) => 'name' in node && node.name?.value === name)
+      return document.slice(found?.loc?.start, found?.loc?.end)
+    }
+    const made = async (name: string, variables = {}) => {
+      const [payload] = Object.values(
+        await api<Record<string, Record<string, unknown>>>(source(name), variables),
+      )
+      expect(payload?.errors).toEqual([])
+      return Object.values(payload ?? {})[0] as { id: string }
+    }
+    expect(
+      definitions.every((node) => 'operation' in node && node.operation === OperationTypeNode.MUTATION),
+    ).toBe(true)
+    const segment = await made('Segment')
+    const job = await made('Evaluate')
+    const status = 'query ($id: ID!) { segmentationJob(id: $id) { status } }'
+    await expect.poll(() => api(status, { id: job.id })).toEqual({ segmentationJob: { status: 'SUCCEEDED' } })
+    const destination = await made('Destination')
+    const dataflow = await made('Dataflow', { destinationId: destination.id, segmentId: segment.id })
+    const activation = await made('Activate', { dataflowId: dataflow.id, segmentIds: [segment.id] })
+    runId = (activation as unknown as { orders: { run: { id: string } }[] }).orders[0]?.run.id ?? ''
+    expect(runId).toMatch(/^run_/)
+  })
+
+  it('has a client that watches the run to its end', async () => {
+    const [program = ''] = fences('js')
+    fs.symlinkSync(path.join(ROOT, 'node_modules'), path.join(cli.dir, 'node_modules'))
+    const file = path.join(cli.dir, 'watch.mjs')
+    fs.writeFileSync(file, program)
+    const { stdout } = await run(process.execPath, [file, runId], { env: demo.env })
+    expect(stdout.trim().split('\n').at(-1)?.trim()).toBe('SUCCEEDED 100')
+  })
+
+  it('has a curl that watches the run to its end', async () => {
+    const [command = ''] = fences('sh', 'text/event-stream')
+    expect(await shell(command.replace('run_…', runId))).toContain('"type":"SUCCEEDED"')
+  })
+
+  it('has a curl that imports', async () => {
+    const [command = ''] = fences('sh', '/import?key=')
+    expect(JSON.parse(await shell(command))).toEqual({ inserted: 1, updated: 0, rejected: 0, rejections: [] })
+  })
+
+  it('names every command and script there is, and no other', () => {
+    const { scripts } = JSON.parse(fs.readFileSync(path.join(ROOT, 'package.json'), 'utf8'))
+    const words = (pattern: RegExp) => new Set([...text.matchAll(pattern)].map(([, word = '']) => word))
+    expect(Object.keys(scripts)).toEqual(expect.arrayContaining([...words(/npm run (\w+)/g)]))
+    const named = new Set(['serve', 'demo', ...words(/npm run gateway -- (\w+)/g)])
+    expect([...named].sort()).toEqual(
+      commandLine()
+        .commands.map((command) => command.name())
+        .sort(),
+    )
+  })
+
+  it('names every setting there is, and no other', () => {
+    const declared = fs.readFileSync(path.join(ROOT, 'src/config.ts'), 'utf8').matchAll(/^ {2}([A-Z_]+): /gm)
+    const rows =
+      section('Settings')
+        .match(/^\| `[^|]+/gm)
+        ?.join('') ?? ''
+    const named = [...rows.matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name)
+    expect(named.sort()).toEqual([...declared].map(([, name]) => name).sort())
+  })
+
+  it('tells every guardrail with its default', () => {
+    const rows = section('Limits').matchAll(/^\| `(\w+)` \| ([\d,]+) \|/gm)
+    const told = [...rows].map(([, name, value = '']) => [name, Number(value.replaceAll(',', ''))])
+    expect(Object.fromEntries(told)).toEqual(readConfig({}).guardrails)
+  })
+
+  it('links to what is there', () => {
+    for (const [, target = ''] of text.matchAll(/\]\(([^)]+)\)/g)) {
+      expect(fs.existsSync(path.join(ROOT, target)), target).toBe(true)
+    }
+  })
+})
