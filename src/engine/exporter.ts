@@ -31,6 +31,8 @@ export interface ExportContext {
   run: Row<'runs'>
   claim: Claim
   delivery: FileDelivery
+  /** Of the parts' names, e.g. csv.gz. */
+  extension: string
   /** Stops the export before the point of no return. */
   signal: AbortSignal
 }
@@ -41,11 +43,6 @@ export async function exportRun(context: ExportContext): Promise<void> {
   const checkpoint = run.phase === 'FINALIZING' && run.checkpoint ? run.checkpoint : await writeParts(context)
   await publish(context, checkpoint)
   await delivery.discard(checkpoint.baseName, [])
-}
-
-/** File name extension of the run's parts. */
-function extensionOf(run: Row<'runs'>): string {
-  return run.plan.fileFormat?.compression === 'GZIP' ? 'csv.gz' : 'csv'
 }
 
 async function writeParts(context: ExportContext): Promise<RunCheckpoint> {
@@ -71,7 +68,7 @@ async function writeParts(context: ExportContext): Promise<RunCheckpoint> {
       }
     }
   } catch (error) {
-    await output.abort()
+    await output.abort().catch(() => {}) // what stopped the export is what counts
     throw error
   } finally {
     await thread.terminate()
@@ -82,12 +79,12 @@ async function writeParts(context: ExportContext): Promise<RunCheckpoint> {
 }
 
 /** The run's checkpoint if its parts are still there; otherwise the beginning, under a name that is free. */
-async function startingPoint({ run, delivery }: ExportContext): Promise<RunCheckpoint> {
+async function startingPoint({ run, delivery, extension }: ExportContext): Promise<RunCheckpoint> {
   const { checkpoint, plan } = run
   const found = await Promise.all((checkpoint?.parts ?? []).map((part) => delivery.hasPart(part)))
   if (checkpoint && found.every(Boolean)) return checkpoint
   const wanted = plan.fileName ?? run.id
-  const isTaken = !plan.isStaticName && (await delivery.exists(partName(wanted, 1, extensionOf(run))))
+  const isTaken = !plan.isStaticName && (await delivery.exists(partName(wanted, 1, extension)))
   return {
     baseName: isTaken ? `${wanted}_${run.id}` : wanted,
     afterProfileId: 0,
@@ -98,14 +95,14 @@ async function startingPoint({ run, delivery }: ExportContext): Promise<RunCheck
 
 /** Takes the thread's messages in order: bytes to the driver, counters and checkpoints to the run row. */
 function partsOutput(context: ExportContext, start: RunCheckpoint) {
-  const { run, lease, claim, clock, delivery } = context
+  const { run, lease, claim, clock, delivery, extension } = context
   const counters: RunCounters = { ...start.counters }
   let { afterProfileId } = start
   const parts = [...start.parts]
   let rejected: Rejected[] = []
   let writer: PartWriter | null = null
   let flushedAt = clock().getTime()
-  const nextName = () => partName(start.baseName, parts.length + 1, extensionOf(run))
+  const nextName = () => partName(start.baseName, parts.length + 1, extension)
   const checkpoint = (): RunCheckpoint => ({
     ...start,
     afterProfileId,

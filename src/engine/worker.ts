@@ -2,10 +2,12 @@
 import { DeliveryError, type Driver } from '../destinations/driver.ts'
 import type { DriverRegistry } from '../destinations/registry.ts'
 import { Unavailable } from '../domain/errors.ts'
+import { fileExtension } from '../domain/file-format.ts'
 import type { RunFailure } from '../domain/model.ts'
 import type { Clock, Logger } from '../domain/ports.ts'
 import { type Database, StaleWrite } from '../storage/database.ts'
-import { type Claim, HEARTBEAT_MS, runLease } from '../storage/run-lease.ts'
+import { HEARTBEAT_MS } from '../storage/lease.ts'
+import { type Claim, runLease } from '../storage/run-lease.ts'
 import type { Row } from '../storage/tables.ts'
 import { exportRun } from './exporter.ts'
 
@@ -112,7 +114,10 @@ async function seeThrough(task: Task): Promise<void> {
 async function deliver(task: Task, claim: Claim, signal: AbortSignal): Promise<void> {
   const { run, database, lease, clock } = task
   const delivery = await openDelivery(task, signal)
-  await exportRun({ database, lease, clock, run, claim, delivery, signal })
+  const { fileFormat } = run.plan
+  if (!fileFormat) throw new Error(`run ${run.id} has no file format`)
+  const extension = fileExtension(fileFormat)
+  await exportRun({ database, lease, clock, run, claim, delivery, extension, signal })
 }
 
 function openDelivery({ run, drivers, log }: Task, signal: AbortSignal) {

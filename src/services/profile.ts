@@ -59,10 +59,11 @@ export function profileService({ database, clock }: ServiceContext) {
   }
 
   /** Waits for runs that are giving their files their names; not for ever, since one may have lost its worker. */
-  async function untilPublished(runIds: string[]): Promise<void> {
+  async function untilPublished(sandboxId: string, runIds: string[]): Promise<void> {
+    const concerned = new Set(runIds)
     const deadline = Date.now() + MAX_PUBLISHING_MS
     while (Date.now() < deadline) {
-      const [publishing] = await store.publishing(runIds)
+      const publishing = (await store.publishing(sandboxId)).find((id) => concerned.has(id))
       if (publishing === undefined) return
       await database.wake.wait(`run:${publishing}`, 100)
     }
@@ -101,7 +102,7 @@ export function profileService({ database, clock }: ServiceContext) {
       }
       database.wake.notify('runs')
       // Looked up afterwards: a run past the point of no return still names its files, in a moment.
-      await untilPublished(runIds)
+      await untilPublished(sandboxId, runIds)
       return { deletedProfileId: profileId, deliveredFiles: await store.deliveredFiles(runIds) }
     },
 

@@ -48,8 +48,6 @@ export interface Database {
   readonly wake: Wake
   /** How JSON attributes are spoken of in SQL. */
   readonly json: JsonDialect
-  /** Upper bound of bound parameters in one statement. */
-  readonly maxParameters: number
 
   /**
    * Runs the writes in order, all or nothing, and resolves to the rows that each touched.

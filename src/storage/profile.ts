@@ -3,6 +3,7 @@ import { and, eq, exists, inArray, notExists, or, type SQL, sql } from 'drizzle-
 import type { AttributeType } from '../domain/value-type.ts'
 import { chunks } from './chunks.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
+import { ACTIVE_STATUSES } from './run-event.ts'
 import type { Row } from './tables.ts'
 
 const IDS_A_STATEMENT = 1_000
@@ -136,12 +137,18 @@ export function profileStore(database: Database) {
       return rows.map(([id]) => String(id))
     },
 
-    /** Those of the runs whose files are appearing just now. */
-    async publishing(runIds: string[]): Promise<string[]> {
+    /** Runs of the sandbox whose files are appearing just now. */
+    async publishing(sandboxId: string): Promise<string[]> {
       const rows = await db
         .select({ id: runs.id })
         .from(runs)
-        .where(and(eq(runs.phase, 'FINALIZING'), inArray(runs.id, runIds.slice(-1000))))
+        .where(
+          and(
+            eq(runs.sandboxId, sandboxId),
+            eq(runs.phase, 'FINALIZING'),
+            inArray(runs.status, ACTIVE_STATUSES),
+          ),
+        )
       return rows.map((row) => row.id)
     },
 

@@ -1,6 +1,6 @@
 // How a worker holds a run and moves it on. Every write carries the fencing token of the claim: a worker that was
 // thought dead and comes back finds its writes refused (StaleWrite), and lets go.
-import { and, asc, eq, inArray, isNotNull, lt, lte, or, sql } from 'drizzle-orm'
+import { and, asc, eq, inArray, lte, or, sql } from 'drizzle-orm'
 import type {
   FinishedPart,
   RunCheckpoint,
@@ -11,11 +11,9 @@ import type {
 } from '../domain/model.ts'
 import type { Clock } from '../domain/ports.ts'
 import { type Database, type ExpectingQuery, type Query, StaleWrite } from './database.ts'
-import { ACTIVE_STATUSES, appendEvent } from './run-event.ts'
+import { isLeft, leaseUntil } from './lease.ts'
+import { appendEvent } from './run-event.ts'
 import type { NewRow, Row } from './tables.ts'
-
-export const LEASE_MS = 30_000
-export const HEARTBEAT_MS = 10_000
 
 /** A claimed run: what identifies the claim in every later write. */
 export interface Claim {
@@ -32,7 +30,6 @@ export type RunLease = ReturnType<typeof runLease>
 export function runLease(database: Database, processId: string) {
   const { db, tables } = database
   const { runs, runFiles, rejections } = tables
-  const leaseUntil = (at: Date) => new Date(at.getTime() + LEASE_MS)
   type Change = Partial<NewRow<'runs'>>
 
   /** A write of the claim's holder; undone when the claim is lost or the run is being cancelled. */
@@ -61,14 +58,8 @@ export function runLease(database: Database, processId: string) {
   return {
     /** Takes the oldest run that nobody holds: queued, or left by a holder that is dead or silent for too long. */
     async claim(at: Date): Promise<Row<'runs'> | null> {
-      const dead = await deadOwners(database, at)
-      const free = or(
-        eq(runs.status, 'QUEUED'),
-        and(
-          inArray(runs.status, ['PROCESSING', 'CANCELLING']),
-          or(lt(runs.leaseUntil, at), dead.length > 0 ? inArray(runs.leaseOwner, dead) : undefined),
-        ),
-      )
+      const held = inArray(runs.status, ['PROCESSING', 'CANCELLING'])
+      const free = or(eq(runs.status, 'QUEUED'), await isLeft(database, { table: runs, held, at }))
       const candidates = await database.skipLocked(
         db.select().from(runs).where(free).orderBy(asc(runs.createdAt), asc(runs.id)).limit(5),
       )
@@ -240,19 +231,3 @@ export type Outcome =
   | { status: 'SUCCESS' }
   | { status: 'CANCELLED' }
   | { status: 'FAILED'; error: RunFailure }
-
-/** Holders of unexpired leases that do not live any more. */
-async function deadOwners(database: Database, at: Date): Promise<string[]> {
-  const { runs } = database.tables
-  const owners = await database.db
-    .selectDistinct({ id: runs.leaseOwner })
-    .from(runs)
-    .where(
-      and(
-        inArray(runs.status, ACTIVE_STATUSES),
-        isNotNull(runs.leaseOwner),
-        sql`${runs.leaseUntil} >= ${sql.param(at, runs.leaseUntil)}`,
-      ),
-    )
-  return owners.flatMap(({ id }) => (id !== null && !database.life.isAlive(id) ? [id] : []))
-}

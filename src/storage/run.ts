@@ -169,7 +169,7 @@ function runConditions({ runs }: Database['tables'], filter: RunFilter): (SQL | 
 
 /** Rejections have no id of their own: a profile is rejected once per run, so its id is the position. */
 async function rejectionPage(
-  { db, tables: { rejections } }: Database,
+  database: Database,
   options: {
     runId: string
     filter?: RejectionFilter | null | undefined
@@ -177,6 +177,8 @@ async function rejectionPage(
     maxPageSize: number
   },
 ) {
+  const { db, tables } = database
+  const { rejections } = tables
   const { runId, args } = options
   const filter = options.filter ?? {}
   const size = pageSize(args, options.maxPageSize)
@@ -206,12 +208,10 @@ async function rejectionPage(
     hasNextPage: backward ? Boolean(args.before) : more,
     hasPreviousPage: backward ? more : Boolean(args.after),
     cursorOf: (row: Row<'rejections'>) => Buffer.from(`${runId}/${row.profileId}`).toString('base64url'),
+    // There may be as many as profiles: counted off the event loop.
     totalCount: async () => {
-      const [row] = await db
-        .select({ count: sql<number>`count(*)`.mapWith(Number) })
-        .from(rejections)
-        .where(where)
-      return row?.count ?? 0
+      const [row] = await database.aside(db.select({ count: sql`count(*)` }).from(rejections).where(where))
+      return Number(row?.[0] ?? 0)
     },
   }
 }

@@ -1,10 +1,10 @@
 // How a worker holds a segmentation job. Every write carries the fencing token of the claim: a worker that was thought
 // dead and comes back finds its writes refused (StaleWrite), and lets go.
-import { and, asc, eq, gte, inArray, isNotNull, lt, or, sql } from 'drizzle-orm'
+import { and, asc, eq, or, sql } from 'drizzle-orm'
 import type { RunFailure } from '../domain/model.ts'
 import { chunks } from './chunks.ts'
 import { type Database, type ExpectingQuery, type Query, StaleWrite } from './database.ts'
-import { LEASE_MS } from './run-lease.ts'
+import { isLeft, leaseUntil } from './lease.ts'
 import { UNFINISHED } from './snapshot.ts'
 import type { NewRow, Row } from './tables.ts'
 
@@ -29,7 +29,6 @@ const MAX_RACES = 10
 export function segmentationLease(database: Database, processId: string) {
   const { db, tables } = database
   const { segmentationJobs: jobs, segments, snapshots, members } = tables
-  const leaseUntil = (at: Date) => new Date(at.getTime() + LEASE_MS)
   type Change = Partial<NewRow<'segmentationJobs'>>
 
   const change = (id: string, fence: number, status: Row<'segmentationJobs'>['status'], set: Change) => ({
@@ -57,15 +56,10 @@ export function segmentationLease(database: Database, processId: string) {
 
     /** Takes the oldest job that nobody holds: queued, or left by a holder that is dead or silent for too long. */
     async claim(at: Date): Promise<Row<'segmentationJobs'> | null> {
-      const dead = await deadOwners(database, at)
-      const isLeft = or(lt(jobs.leaseUntil, at), dead.length > 0 ? inArray(jobs.leaseOwner, dead) : undefined)
+      const held = eq(jobs.status, 'PROCESSING')
+      const free = or(eq(jobs.status, 'QUEUED'), await isLeft(database, { table: jobs, held, at }))
       const candidates = await database.skipLocked(
-        db
-          .select()
-          .from(jobs)
-          .where(or(eq(jobs.status, 'QUEUED'), and(eq(jobs.status, 'PROCESSING'), isLeft)))
-          .orderBy(asc(jobs.createdAt), asc(jobs.id))
-          .limit(CANDIDATES),
+        db.select().from(jobs).where(free).orderBy(asc(jobs.createdAt), asc(jobs.id)).limit(CANDIDATES),
       )
       for (const job of candidates) {
         const claimed = {
@@ -149,14 +143,4 @@ export function segmentationLease(database: Database, processId: string) {
       await database.batch([held(claim, at, { ...released, status: 'QUEUED', attempt: attempt - 1 })])
     },
   }
-}
-
-/** Holders of unexpired leases that do not live any more. */
-async function deadOwners(database: Database, at: Date): Promise<string[]> {
-  const { segmentationJobs: jobs } = database.tables
-  const owners = await database.db
-    .selectDistinct({ id: jobs.leaseOwner })
-    .from(jobs)
-    .where(and(eq(jobs.status, 'PROCESSING'), isNotNull(jobs.leaseOwner), gte(jobs.leaseUntil, at)))
-  return owners.flatMap(({ id }) => (id !== null && !database.life.isAlive(id) ? [id] : []))
 }

@@ -60,7 +60,7 @@ export function sqliteAside(file: string) {
     },
     async close(): Promise<void> {
       const ending = worker
-      worker = undefined
+      failAll(new Error('The database is being closed.'))
       await ending?.terminate()
     },
   }

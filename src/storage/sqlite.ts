@@ -60,7 +60,6 @@ export function openSqlite(file: string): Database {
     tables,
     wake: inProcessWake(),
     json: sqliteJson,
-    maxParameters: 32_000,
     batch: async (writes) => {
       const steps = writes.map(prepared)
       return atomically(() => steps.map((step) => step()))
