@@ -90,6 +90,25 @@ it('refuses lists that are too long before it looks at them', async () => {
   }
 })
 
+it('finds nothing by an id or a search that is no text of ours', async () => {
+  const query = `query ($text: String!, $id: ID!) {
+    segments(filter: { search: $text }) { totalCount } destinations(filter: { search: $text }) { totalCount }
+    dataflows(filter: { search: $text }) { totalCount } runs(filter: { ids: [$id] }) { totalCount }
+    node(id: $id) { id } run(id: $id) { id }
+  }`
+  const mutation = `mutation ($id: ID!) {
+    cancelRun(id: $id) { errors { code } } retryRun(id: $id) { errors { code } } deleteSegment(id: $id) { errors { code } }
+    removeDestination(id: $id) { errors { code } } enableDataflow(id: $id) { errors { code } }
+    revokeApiToken(id: $id) { errors { code } }
+  }`
+  for (const text of ['\u0000', '\ud800', '\u202e', '__nothing__', 'x'.repeat(100_000)]) {
+    const found = Object.values(await gateway.data(query, { text, id: text }))
+    expect(found.every((one) => one === null || (one as { totalCount: number }).totalCount === 0)).toBe(true)
+    const done = Object.values(await gateway.data(mutation, { id: text }))
+    expect(done).toEqual(done.map(() => ({ errors: [{ code: 'NOT_FOUND' }] })))
+  }
+})
+
 it('a body longer than 256 KB is no request', async () => {
   const { query, input } = mutations.createSegment!
   expect((await gateway.ask(query, { input: input('x'.repeat(1_000_000)) })).status).toBe(413)
