@@ -40,6 +40,7 @@ function systemSentence(error: unknown): string {
     EPERM: `${path} may not be opened. Check its permissions and who runs this.`,
     EROFS: `${path} is on a disk that is read-only. Point DATA_DIR elsewhere.`,
     ENOSPC: 'The disk is full. Free space, then try again.',
+    SQLITE_FULL: 'The disk of the database is full. Free space, then try again.',
   }
   return sentences[code] ?? error.message
 }

@@ -3,6 +3,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import type BetterSqlite from 'better-sqlite3'
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
+import { Unavailable } from '../domain/errors.ts'
 
 const FOLDER = path.join(import.meta.dirname, '../../migrations/sqlite')
 
@@ -62,6 +63,12 @@ function hasTables(connection: BetterSqlite.Database): boolean {
 function notMigrated(file: string, error: unknown): Error {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   const reason = cause instanceof Error ? cause.message : String(cause)
+  // SQLite undid the transaction by itself, and the migrator's own attempt to do so hides why: for want of space.
+  if (reason.includes('no transaction is active')) {
+    return new Unavailable('The disk of the database is full or failing. Free space, then try again.', {
+      cause: error,
+    })
+  }
   return new Error(
     `${file} cannot be brought up to date: ${reason}. Restore a backup, or point DATABASE_URL elsewhere.`,
     { cause: error },

@@ -1,8 +1,11 @@
+import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openSqlite } from '../../src/storage/sqlite.ts'
 import { cliFolder } from '../support/cli.ts'
+
+const MAIN = path.join(import.meta.dirname, '../../src/main.ts')
 
 let cli: ReturnType<typeof cliFolder>
 beforeEach(() => {
@@ -89,3 +92,21 @@ test('a sandbox that is not there is answered with the ones that are', async () 
   const { code, stderr } = await cli.run(['token', 'list', '--sandbox', 'test'])
   expect({ code, stderr }).toEqual({ code: 1, stderr: 'There is no sandbox "test". There are: prod.\n' })
 })
+
+// A limit on the size of files stands in for a small disk.
+test.runIf(process.platform === 'linux')(
+  'a full disk is told in a sentence, and nothing is left half done',
+  async () => {
+    const limited = spawnSync(
+      'bash',
+      ['-c', 'ulimit -f 100; exec "$0" "$1" migrate', process.execPath, MAIN],
+      {
+        env: { PATH: process.env.PATH, DATA_DIR: path.join(cli.dir, 'data') },
+        encoding: 'utf8',
+      },
+    )
+    expect(limited).toMatchObject({ status: 1, stdout: '' })
+    expect(limited.stderr).toMatch(/disk.*(full|failing).*Free space, then try again/)
+    expect(await cli.run(['migrate'])).toMatchObject({ code: 0 })
+  },
+)
