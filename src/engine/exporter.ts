@@ -22,7 +22,7 @@ const THREAD = new URL(`./export-thread${path.extname(import.meta.filename)}`, i
 /** At most ten progress events a second for a run. */
 const FLUSH_MS = 100
 /** Keeps the event loop free while most of a segment is refused. */
-const REJECTED_AT_ONCE = 400
+const REJECTED_AT_ONCE = 250
 
 export interface ExportContext {
   database: Database
