@@ -26,7 +26,9 @@ export async function importFile(config: Config, file: string, options: ImportOp
   const isStdin = file === '-'
   const stats = isStdin ? null : statOf(file)
   const format = options.format ?? formatOf(file) ?? (await sniff(isStdin ? process.stdin : head(file)))
-  const rejects = rejectedFile(path.resolve(isStdin ? 'import' : file))
+  const rejects = rejectedFile(path.resolve(isStdin ? 'import' : file), (name, reason) =>
+    note(`Rejected rows are counted but not kept: ${name} cannot be written (${reason}).`),
+  )
   const bar = progress(isStdin ? 'stdin' : path.basename(file), stats?.isFile() ? stats.size : null)
   const stop = stopSignal(() => note('Stopping after this batch.'))
   try {

@@ -75,3 +75,11 @@ test('interrupted, it stops after a batch and says what was imported', async () 
   expect(interrupted).toBe(true)
   expect(inserted).toBeGreaterThanOrEqual(2_000)
 })
+
+test('a file of rejects that cannot be written stops nothing: the rows are counted, and a line says so', async () => {
+  const file = write('people.csv', 'id,name\n1,Ada\n,Nobody\n,Nobody\n2,Grace\n')
+  fs.mkdirSync(`${file}.rejected.ndjson`)
+  const { code, stdout, stderr } = await cli.run(['import', file, '--key', 'id'])
+  expect({ code, stdout }).toEqual({ code: 0, stdout: '2 inserted, 0 updated, 2 rejected\n' })
+  expect(stderr.match(/cannot be written/g)).toHaveLength(1)
+})
