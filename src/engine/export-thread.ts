@@ -3,7 +3,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { once } from 'node:events'
 import { setImmediate as turn } from 'node:timers/promises'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import { createGzip, type Gzip } from 'node:zlib'
 import type { RunPlan } from '../domain/model.ts'
 import type { ExportSource } from '../storage/capabilities.ts'
@@ -23,10 +23,11 @@ export type FromThread =
   | { type: 'page'; received: number; exported: number; rejected: EncodedRejection[] }
   | { type: 'part'; part: number; rows: number; bytes: number; sha256: string; afterProfileId: number }
   | { type: 'end' }
-/** One for every `data` and `page` that was dealt with; the buffer of a `data` comes back to be filled again. */
-export interface ToThread {
-  taken: ArrayBuffer | null
-}
+/**
+ * An order, when there is none under way; and one `taken` for every `data` and `page` that was dealt with: the buffer
+ * of a `data` comes back to be filled again.
+ */
+export type ToThread = { order: ExportOrder } | { taken: ArrayBuffer | null }
 
 const PAGE_ROWS = 4_000
 /** Messages on their way at a time: bounds the memory, whether rows are delivered or refused. */
@@ -40,15 +41,16 @@ if (!port) throw new Error('export-thread.ts runs as a worker thread')
 let untaken = 0
 const waiting: (() => void)[] = []
 const free: ArrayBuffer[] = []
-port.on('message', ({ taken }: ToThread) => {
-  if (taken) free.push(taken)
+port.on('message', async (message: ToThread) => {
+  if ('order' in message) {
+    await exportAll(message.order) // what it throws ends the thread, and is told as its error
+    post({ type: 'end' })
+    return
+  }
+  if (message.taken) free.push(message.taken)
   untaken -= 1
   waiting.shift()?.()
 })
-
-await exportAll(workerData as ExportOrder)
-port.postMessage({ type: 'end' } satisfies FromThread)
-port.close()
 
 async function exportAll({ source, plan, afterProfileId, part: firstPart }: ExportOrder): Promise<void> {
   const format = plan.fileFormat

@@ -4,8 +4,6 @@
 //   FINALIZING            the point of no return: parts get their names one by one, then the manifest is written
 //
 // Whatever stops this in between, the next claim goes on from what the run row says.
-import path from 'node:path'
-import { Worker } from 'node:worker_threads'
 import type { FileDelivery, PartWriter } from '../destinations/driver.ts'
 import { manifestName, partName } from '../domain/filename.ts'
 import type { FinishedPart, RunCheckpoint, RunCounters } from '../domain/model.ts'
@@ -13,11 +11,9 @@ import type { Clock } from '../domain/ports.ts'
 import type { Database } from '../storage/database.ts'
 import type { Claim, Rejected, RunLease } from '../storage/run-lease.ts'
 import type { Row } from '../storage/tables.ts'
-import type { ExportOrder, FromThread, ToThread } from './export-thread.ts'
+import type { ExportOrder, FromThread } from './export-thread.ts'
+import type { ExportThreads } from './export-threads.ts'
 import { manifestOf } from './manifest.ts'
-
-/** `.ts` in a checkout, `.js` in the published package. */
-const THREAD = new URL(`./export-thread${path.extname(import.meta.filename)}`, import.meta.url)
 
 /** At most ten progress events a second for a run. */
 const FLUSH_MS = 100
@@ -31,6 +27,7 @@ export interface ExportContext {
   run: Row<'runs'>
   claim: Claim
   delivery: FileDelivery
+  threads: ExportThreads
   /** Of the parts' names, e.g. csv.gz. */
   extension: string
   /** Stops the export before the point of no return. */
@@ -57,21 +54,11 @@ async function writeParts(context: ExportContext): Promise<RunCheckpoint> {
     afterProfileId: start.afterProfileId,
     part: start.parts.length + 1,
   }
-  const thread = new Worker(THREAD, { workerData: order })
   try {
-    for await (const message of messagesOf(thread, context.signal)) {
-      await output.take(message)
-      if (message.type === 'page') thread.postMessage({ taken: null } satisfies ToThread)
-      if (message.type === 'data') {
-        const { buffer } = message.bytes
-        thread.postMessage({ taken: buffer } satisfies ToThread, [buffer])
-      }
-    }
+    for await (const message of context.threads.run(order, context.signal)) await output.take(message)
   } catch (error) {
     await output.abort().catch(() => {}) // what stopped the export is what counts
     throw error
-  } finally {
-    await thread.terminate()
   }
   const checkpoint = output.checkpoint()
   await lease.finalizing(claim, checkpoint, clock())
@@ -181,40 +168,5 @@ async function publish(context: ExportContext, checkpoint: RunCheckpoint): Promi
   const [first] = checkpoint.parts as [FinishedPart, ...FinishedPart[]] // an export of nothing has one part, too
   if (run.plan.fileFormat?.manifest) {
     await delivery.putFile(manifestName(first.name), manifestOf(run, checkpoint.parts))
-  }
-}
-
-async function* messagesOf(thread: Worker, signal: AbortSignal): AsyncGenerator<FromThread> {
-  signal.throwIfAborted()
-  const queue: FromThread[] = []
-  let wake = () => {}
-  let failure: unknown
-  const fail = (error: unknown) => {
-    failure ??= error
-    wake()
-  }
-  const abort = () => wake()
-  thread.on('message', (message: FromThread) => {
-    queue.push(message)
-    wake()
-  })
-  thread.on('error', fail)
-  thread.on('exit', (code) => fail(new Error(`the export thread ended early with code ${code}`)))
-  signal.addEventListener('abort', abort, { once: true })
-  try {
-    for (;;) {
-      signal.throwIfAborted()
-      const message = queue.shift()
-      if (message?.type === 'end') return
-      if (message) yield message
-      else if (failure)
-        throw failure // what the thread said before it ended comes first
-      else
-        await new Promise<void>((resolve) => {
-          wake = resolve
-        })
-    }
-  } finally {
-    signal.removeEventListener('abort', abort)
   }
 }

@@ -9,6 +9,7 @@ import { type Database, StaleWrite } from '../storage/database.ts'
 import { HEARTBEAT_MS } from '../storage/lease.ts'
 import { type Claim, runLease } from '../storage/run-lease.ts'
 import type { Row } from '../storage/tables.ts'
+import { type ExportThreads, exportThreads } from './export-threads.ts'
 import { exportRun } from './exporter.ts'
 
 const POLL_MS = 500
@@ -30,6 +31,7 @@ export interface RunWorkerOptions {
 export function runWorker(options: RunWorkerOptions) {
   const { database, clock, log } = options
   const lease = runLease(database, options.processId)
+  const threads = exportThreads()
   const stopping = new AbortController()
   const active = new Set<Promise<void>>()
   let loop: Promise<void> = Promise.resolve()
@@ -41,12 +43,16 @@ export function runWorker(options: RunWorkerOptions) {
         await database.wake.wait('runs', POLL_MS, stopping.signal)
         continue
       }
-      const task: Promise<void> = seeThrough({ ...options, lease, run, stopping: stopping.signal }).finally(
-        () => {
-          active.delete(task)
-          database.wake.notify('runs')
-        },
-      )
+      const task: Promise<void> = seeThrough({
+        ...options,
+        lease,
+        threads,
+        run,
+        stopping: stopping.signal,
+      }).finally(() => {
+        active.delete(task)
+        database.wake.notify('runs')
+      })
       active.add(task)
     }
   }
@@ -68,6 +74,7 @@ export function runWorker(options: RunWorkerOptions) {
       stopping.abort(new Draining())
       await loop
       await Promise.all(active)
+      await threads.stop()
     },
     isRunning: () => !stopping.signal.aborted,
   }
@@ -85,6 +92,7 @@ class Lost extends Error {
 
 interface Task extends RunWorkerOptions {
   lease: ReturnType<typeof runLease>
+  threads: ExportThreads
   run: Row<'runs'>
   stopping: AbortSignal
 }
@@ -112,12 +120,12 @@ async function seeThrough(task: Task): Promise<void> {
 }
 
 async function deliver(task: Task, claim: Claim, signal: AbortSignal): Promise<void> {
-  const { run, database, lease, clock } = task
+  const { run, database, lease, threads, clock } = task
   const delivery = await openDelivery(task, signal)
   const { fileFormat } = run.plan
   if (!fileFormat) throw new Error(`run ${run.id} has no file format`)
   const extension = fileExtension(fileFormat)
-  await exportRun({ database, lease, clock, run, claim, delivery, extension, signal })
+  await exportRun({ database, lease, threads, clock, run, claim, delivery, extension, signal })
 }
 
 function openDelivery({ run, drivers, log }: Task, signal: AbortSignal) {
