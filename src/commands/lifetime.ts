@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { Logger } from '../domain/ports.ts'
+import { dropLoadingGarbage } from './memory.ts'
 import { stopSignal } from './signals.ts'
 
 const DRAIN_MS = 9_500
@@ -23,6 +24,7 @@ export async function runUntilStopped(
   const stop = stopSignal(() => log.info({}, 'stopping; a second signal stops at once'))
   try {
     await start()
+    dropLoadingGarbage()
     if (!stop.signal.aborted) await once(stop.signal, 'abort')
   } finally {
     const overdue = setTimeout(() => {

@@ -7,7 +7,7 @@ import { sqliteJsonPath } from './sqlite-json-path.ts'
 /** Opens a read connection of its own; `file` is the database's path. */
 export function sqliteExportReader(file: string, query: ExportQuery): ExportReader {
   const connection = new BetterSqlite(file, { readonly: true, timeout: 5000 })
-  connection.pragma('cache_size = -32768')
+  connection.pragma('cache_size = -4096')
   connection.pragma('temp_store = FILE') // what is sorted to find duplicates may be larger than memory
   const hasDuplicates = query.deduplicateBy.length > 0
   const columns = [...query.paths, ...(query.consent === null ? [] : [query.consent])].map(sqliteJsonPath)

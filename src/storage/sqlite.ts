@@ -14,7 +14,7 @@ import { processLocks } from './sqlite-life.ts'
 import { migrateSqlite } from './sqlite-migrate.ts'
 import { inProcessWake } from './wake.ts'
 
-const STATEMENTS_KEPT = 500
+const STATEMENTS_KEPT = 100
 
 /** @throws Error with a sentence for the operator when the file is no database or cannot be opened */
 export function openSqlite(file: string): Database {
@@ -106,7 +106,7 @@ function connect(file: string): BetterSqlite.Database {
     connection.pragma('synchronous = FULL') // on every open: a reopened WAL file falls back to NORMAL
     connection.pragma('foreign_keys = ON')
     connection.pragma('journal_size_limit = 67108864')
-    connection.pragma('cache_size = -32768')
+    connection.pragma('cache_size = -8192')
     // SQLite's own knows ASCII alone, and a search for é should find É.
     connection.function('lower', { deterministic: true }, (text) =>
       typeof text === 'string' ? text.toLowerCase() : text,
