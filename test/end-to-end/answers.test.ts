@@ -7,6 +7,7 @@ import path from 'node:path'
 import { parse } from 'csv-parse/sync'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import answers from '../data/answers.json' with { type: 'json' }
+import { SAKILA, TELCO } from '../support/answers.ts'
 import { runCommand, type Server, startServer } from '../support/gateway-process.ts'
 import { type Api, activate, apiOf, createDataflow, createSegment, evaluate } from '../support/http-api.ts'
 
@@ -15,46 +16,7 @@ const TOKEN = 'answers-test-token-0123456789'
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'gateway-answers-'))
 const env = { DATA_DIR: dir, ADMIN_TOKEN: TOKEN, MIN_MINUTES_BEFORE_AD_HOC: '0', LOG_LEVEL: 'silent' }
 
-const is = (attribute: string, operator: string, value?: unknown) => ({
-  attribute: { path: attribute, operator, ...(value === undefined ? {} : { value }) },
-})
-/** The same segments as in answers.json, as rules. */
-const RULES = {
-  sakila: {
-    rows: is('customer_id', 'EXISTS'),
-    active: is('active', 'EQUALS', true),
-    'country = India': is('country', 'EQUALS', 'India'),
-    'total_spent > 150': is('total_spent', 'GREATER_THAN', 150),
-    'active and (country in (India, China)) and rentals >= 30': {
-      all: [
-        is('active', 'EQUALS', true),
-        { any: [is('country', 'IN', ['India', 'China'])] },
-        is('rentals', 'GREATER_OR_EQUAL', 30),
-      ],
-    },
-    'not (store_id = 1) and last_rental_at >= 2005-08-23T00:00:00Z': {
-      all: [
-        { not: is('store_id', 'EQUALS', 1) },
-        is('last_rental_at', 'GREATER_OR_EQUAL', '2005-08-23T00:00:00Z'),
-      ],
-    },
-  },
-  telco: {
-    rows: is('customerID', 'EXISTS'),
-    'Churn = Yes': is('Churn', 'EQUALS', 'Yes'),
-    'Contract = Month-to-month and InternetService = Fiber optic and tenure < 12': {
-      all: [
-        is('Contract', 'EQUALS', 'Month-to-month'),
-        is('InternetService', 'EQUALS', 'Fiber optic'),
-        is('tenure', 'LESS_THAN', 12),
-      ],
-    },
-    'TotalCharges exists (blank is no value)': is('TotalCharges', 'EXISTS'),
-    'MonthlyCharges >= 100 or SeniorCitizen = 1': {
-      any: [is('MonthlyCharges', 'GREATER_OR_EQUAL', 100), is('SeniorCitizen', 'EQUALS', 1)],
-    },
-  },
-}
+const RULES = { sakila: SAKILA, telco: TELCO }
 const COLUMNS = {
   sakila: ['customer_id', 'email', 'first_name', 'total_spent', 'active'],
   telco: ['customerID', 'Contract', 'tenure', 'TotalCharges', 'Churn'],
@@ -77,10 +39,6 @@ describe.each(['sakila', 'telco'] as const)('%s', (table) => {
   const expected: Record<string, number> = answers[table]
   const rules: Record<string, object> = RULES[table]
   const columns = COLUMNS[table]
-
-  it('has a rule for every answer', () => {
-    expect(Object.keys(rules)).toEqual(Object.keys(expected))
-  })
 
   it('selects and exports every segment in the right size, file and manifest agreeing to the byte', async () => {
     const names = Object.keys(expected)

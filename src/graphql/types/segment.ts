@@ -19,7 +19,7 @@ export const segmentStatus = builder.enumType('SegmentStatus', {
   description: 'Where a segment is in its life.',
   values: {
     DRAFT: { description: 'Being written: not evaluated, not sent.' },
-    ACTIVE: { description: 'Evaluated every day and may be sent.' },
+    ACTIVE: { description: 'Evaluated, and may be sent.' },
     INACTIVE: { description: 'At rest: keeps its snapshot, not evaluated.' },
     DELETED: { description: 'Out of use for good; kept for history.' },
   },
