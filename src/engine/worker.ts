@@ -76,7 +76,6 @@ export function runWorker(options: RunWorkerOptions) {
       await Promise.all(active)
       await threads.stop()
     },
-    isRunning: () => !stopping.signal.aborted,
   }
 }
 
@@ -108,7 +107,7 @@ async function seeThrough(task: Task): Promise<void> {
     await lease.end(claim, { status: 'SUCCESS' }, clock())
     log.info({ runId: run.id }, 'run succeeded')
   } catch (error) {
-    await settle(task, claim, await meaningOf(error, lease, claim)).catch((failure: unknown) => {
+    await settle(task, claim, error).catch((failure: unknown) => {
       log.error(
         { runId: run.id, error: failure },
         'the end of an attempt could not be recorded; its lease decides',
@@ -146,8 +145,9 @@ async function meaningOf(error: unknown, lease: Task['lease'], claim: Claim): Pr
   return standing === 'cancelling' ? new Cancelling() : new Lost()
 }
 
-async function settle(task: Task, claim: Claim, error: unknown): Promise<void> {
+async function settle(task: Task, claim: Claim, thrown: unknown): Promise<void> {
   const { run, lease, clock, log } = task
+  const error = await meaningOf(thrown, lease, claim)
   if (error instanceof Lost) {
     log.warn({ runId: run.id }, 'another worker has taken the run over')
     return
