@@ -29,11 +29,11 @@ export type FromThread =
  */
 export type ToThread = { order: ExportOrder } | { taken: ArrayBuffer | null }
 
-const PAGE_ROWS = 4_000
+const PAGE_ROWS = 2_000
 /** Messages on their way at a time: bounds the memory, whether rows are delivered or refused. */
 const MAX_UNTAKEN = 8
 /** A page's CSV fits, as a rule. */
-const BUFFER_BYTES = 512 * 1024
+const BUFFER_BYTES = 256 * 1024
 const GZIP_LEVEL = 2
 
 const port = parentPort
