@@ -26,8 +26,6 @@ export interface RejectionFilter {
   profileId?: number | null | undefined
 }
 
-export type RunStore = ReturnType<typeof runStore>
-
 export function runStore(database: Database) {
   const { db, tables } = database
   const { runs, runEvents, runFiles } = tables
