@@ -17,6 +17,13 @@ export interface Logger {
   warn(fields: object, message: string): void
   error(fields: object, message: string): void
 }
+/** Seals what must not be read from the database alone. */
+export interface Vault {
+  /** `boundTo` is the row's id: what is sealed for one row does not open for another. */
+  seal(plain: string, boundTo: string): string
+  /** @throws Error for what was damaged, sealed under another key, or bound to something else */
+  open(sealed: string, boundTo: string): string
+}
 /** The limits that the gateway enforces, from configuration. */
 export interface Guardrails {
   maxSegmentsPerActivation: number

@@ -6,6 +6,7 @@ export const tables = defineTables(postgresKit)
 export const {
   sandboxes,
   apiTokens,
+  signingKeys,
   namespaces,
   profiles,
   attributeStats,
@@ -18,6 +19,7 @@ export const {
   destinations,
   dataflows,
   segmentMappings,
+  mappingChanges,
   activations,
   runs,
   runEvents,

@@ -71,6 +71,15 @@ export function defineTables(kit: Kit) {
       kit.uniqueIndex('api_tokens_secret').on(t.secretHash),
     ],
   )
+  /** What access tokens of /oauth/token are signed with; the newest signs, all that are kept verify. */
+  const signingKeys = kit.table('signing_keys', {
+    /** The `kid`. */
+    id: kit.text('id').primaryKey(),
+    publicKey: kit.json<Record<string, unknown>>('public_key').notNull(),
+    /** Sealed by AES-256-GCM with the row's id as associated data. */
+    privateKey: kit.text('private_key').notNull(),
+    createdAt: kit.timestamp('created_at').notNull(),
+  })
 
   // ------------------------------------------------------------ profiles
   /** An identity namespace: the attribute that identifies profiles, e.g. customer_id. A profile is (namespace, key). */
@@ -217,6 +226,8 @@ export function defineTables(kit: Kit) {
       accountId: kit.text('account_id'),
       settings: kit.json<Record<string, unknown>>('settings').notNull(),
       status: kit.text('status').$type<DestinationStatus>().notNull(),
+      /** Sequence of the newest of its mapping changes. */
+      changeSeq: counter('change_seq'),
       ...stamps,
     },
     (t) => [
@@ -278,6 +289,18 @@ export function defineTables(kit: Kit) {
       kit.index('segment_mappings_segment').on(t.segmentId, t.id),
       kit.index('segment_mappings_destination').on(t.destinationId, t.id),
     ],
+  )
+
+  /** What happened to the mappings of a destination, append-only: partners that keep a copy follow it. */
+  const mappingChanges = kit.table(
+    'mapping_changes',
+    {
+      destinationId: kit.text('destination_id').notNull(),
+      seq: kit.bigint('seq').notNull(),
+      mappingId: kit.text('mapping_id').notNull(),
+      at: kit.timestamp('at').notNull(),
+    },
+    (t) => [kit.primaryKey({ columns: [t.destinationId, t.seq] })],
   )
 
   // ------------------------------------------------------------ activation and runs
@@ -404,6 +427,7 @@ export function defineTables(kit: Kit) {
   return {
     sandboxes,
     apiTokens,
+    signingKeys,
     namespaces,
     profiles,
     attributeStats,
@@ -416,6 +440,7 @@ export function defineTables(kit: Kit) {
     destinations,
     dataflows,
     segmentMappings,
+    mappingChanges,
     activations,
     runs,
     runEvents,
