@@ -9,6 +9,7 @@ import { segmentationWorker } from './engine/segmentation.ts'
 import { runWorker } from './engine/worker.ts'
 import type { ApiParts } from './graphql/context.ts'
 import { httpServer } from './http/server.ts'
+import { loadSecretsKey, requireSecretsKey } from './secrets-key.ts'
 import { activationService } from './services/activation.ts'
 import { dataflowService } from './services/dataflow.ts'
 import { destinationService } from './services/destination.ts'
@@ -19,6 +20,8 @@ import { segmentService } from './services/segment.ts'
 import { tokenService } from './services/token.ts'
 import { newId } from './storage/ids.ts'
 import { openDatabase } from './storage/open.ts'
+import { sealedHeads } from './storage/sealed.ts'
+import { createVault, HEAD_LENGTH } from './vault.ts'
 
 const API_DRAIN_MS = 5_000
 
@@ -36,6 +39,7 @@ export async function compose(
 ): Promise<Gateway> {
   const database = openDatabase(config.databaseUrl)
   const drivers = driverRegistry({ exportRoot: config.exportRoot })
+  const vault = createVault(() => loadSecretsKey(config))
   const processId = `proc_${randomUUID()}`
   const parts = { database, drivers, clock, log, processId }
   const ctx = {
@@ -45,6 +49,7 @@ export async function compose(
     log,
     guardrails: config.guardrails,
     drivers,
+    vault,
     organizationName: config.organizationId,
   }
   const services = {
@@ -68,6 +73,8 @@ export async function compose(
     ...api,
     async start(wanted) {
       await database.migrate()
+      requireSecretsKey(config, await sealedHeads(database, HEAD_LENGTH))
+      loadSecretsKey(config) // what is wrong with it is told now, not when it is first needed
       await services.sandbox.ensure('prod', 'Production')
       if (wanted.engine) {
         fs.mkdirSync(config.exportRoot, { recursive: true, mode: 0o750 })

@@ -18,6 +18,8 @@ export interface Config {
   exportRoot: string
   /** Bearer token of an administrator, or null: one is made on the first start. */
   adminToken: string | null
+  /** 32 bytes in base64 that seal the secrets of accounts, or null: they are in DATA_DIR/secrets.key. */
+  secretsKey: string | null
   /** Export threads in this process. */
   workers: number
   logLevel: (typeof LOG_LEVELS)[number]
@@ -92,6 +94,10 @@ const settings = z.object({
     .string()
     .regex(/^[\x21-\x7e]{1,512}$/, 'must be 1 to 512 visible ASCII characters without blanks')
     .optional(),
+  SECRETS_KEY: z
+    .string()
+    .regex(/^[A-Za-z0-9+/]{43}=$/, 'must be 32 bytes in base64, as «openssl rand -base64 32» prints them')
+    .optional(),
   WORKERS: integer(1, 256).default(Math.max(1, availableParallelism() - 1)),
   LOG_LEVEL: oneOf(LOG_LEVELS).default('info'),
   ORGANIZATION_ID: z.string().max(255, 'must have at most 255 characters').default('local@gateway'),
@@ -113,6 +119,7 @@ function toConfig(env: z.infer<typeof settings>): Config {
     databaseUrl: absolute(env.DATABASE_URL ?? `file:${path.join(dataDir, 'gateway.db')}`),
     exportRoot: path.resolve(env.EXPORT_ROOT ?? path.join(dataDir, 'exports')),
     adminToken: env.ADMIN_TOKEN ?? null,
+    secretsKey: env.SECRETS_KEY ?? null,
     workers: env.WORKERS,
     logLevel: env.LOG_LEVEL,
     organizationId: env.ORGANIZATION_ID,

@@ -3,10 +3,12 @@ import type { Config } from '../config.ts'
 import { driverRegistry } from '../destinations/registry.ts'
 import type { Session } from '../domain/access.ts'
 import { createLogger } from '../logger.ts'
+import { loadSecretsKey } from '../secrets-key.ts'
 import type { ServiceContext } from '../services/context.ts'
 import { sandboxService } from '../services/sandbox.ts'
 import { newId } from '../storage/ids.ts'
 import { openDatabase } from '../storage/open.ts'
+import { createVault } from '../vault.ts'
 import { Failure } from './failure.ts'
 
 /** What a command on the database works with. Its session is an administrator's: whoever can open the file is one. */
@@ -34,6 +36,7 @@ export async function withDatabase<T>(
       log: createLogger(config),
       guardrails: config.guardrails,
       drivers: driverRegistry({ exportRoot: config.exportRoot }),
+      vault: createVault(() => loadSecretsKey(config)),
     }
     return await work({ ctx, session: await localSession(ctx, sandboxName) })
   } finally {

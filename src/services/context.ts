@@ -1,5 +1,5 @@
 import type { DriverRegistry } from '../destinations/registry.ts'
-import type { Clock, Guardrails, Logger, NewId } from '../domain/ports.ts'
+import type { Clock, Guardrails, Logger, NewId, Vault } from '../domain/ports.ts'
 import type { Database } from '../storage/database.ts'
 
 /** What every service is built from. */
@@ -10,4 +10,5 @@ export interface ServiceContext {
   log: Logger
   guardrails: Guardrails
   drivers: DriverRegistry
+  vault: Vault
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -8,6 +9,7 @@ import type { ServiceContext } from '../../src/services/context.ts'
 import type { Database } from '../../src/storage/database.ts'
 import { newId } from '../../src/storage/ids.ts'
 import { openSqlite } from '../../src/storage/sqlite.ts'
+import { createVault } from '../../src/vault.ts'
 
 export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
@@ -45,11 +47,20 @@ export async function testDatabase(): Promise<TestDatabase> {
   let now: Date | null = null
   const clock = () => now ?? new Date()
   const sandbox = await addSandbox(database, 'prod')
+  const secretsKey = randomBytes(32)
   return {
     database,
     sandboxId: sandbox.id,
     session: adminSession(sandbox),
-    ctx: { database, clock, newId, log: silent, guardrails, drivers: driverRegistry({ exportRoot }) },
+    ctx: {
+      database,
+      clock,
+      newId,
+      log: silent,
+      guardrails,
+      drivers: driverRegistry({ exportRoot }),
+      vault: createVault(() => secretsKey),
+    },
     setTime: (time) => {
       now = time
     },
