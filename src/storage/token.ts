@@ -1,10 +1,24 @@
-import { and, eq, inArray, isNull, or } from 'drizzle-orm'
+import { and, eq, inArray, isNull, or, sql } from 'drizzle-orm'
 import type { Database, Query } from './database.ts'
+import { prepared } from './prepared.ts'
 import type { NewRow, Row } from './tables.ts'
 
 /** A sandbox's tokens are its own and those of the whole gateway, which have no sandbox. */
 export function tokenStore({ db, tables: { apiTokens } }: Database) {
   const within = (sandboxId: string) => or(eq(apiTokens.sandboxId, sandboxId), isNull(apiTokens.sandboxId))
+  // Every request asks one of these.
+  const byId = prepared(() =>
+    db
+      .select()
+      .from(apiTokens)
+      .where(eq(apiTokens.id, sql.placeholder('id'))),
+  )
+  const bySecretHash = prepared(() =>
+    db
+      .select()
+      .from(apiTokens)
+      .where(eq(apiTokens.secretHash, sql.placeholder('hash'))),
+  )
   return {
     byIds: (sandboxId: string, ids: string[]): Promise<Row<'apiTokens'>[]> =>
       db
@@ -16,12 +30,12 @@ export function tokenStore({ db, tables: { apiTokens } }: Database) {
       db.select().from(apiTokens).where(within(sandboxId)).orderBy(apiTokens.createdAt, apiTokens.id),
 
     async byId(id: string): Promise<Row<'apiTokens'> | null> {
-      const [row] = await db.select().from(apiTokens).where(eq(apiTokens.id, id))
+      const [row] = await byId({ id })
       return row ?? null
     },
 
     async bySecretHash(hash: string): Promise<Row<'apiTokens'> | null> {
-      const [row] = await db.select().from(apiTokens).where(eq(apiTokens.secretHash, hash))
+      const [row] = await bySecretHash({ hash })
       return row ?? null
     },
 
