@@ -14,8 +14,11 @@ export interface Session {
 
 const EVERYONE: Role[] = ['ADMIN', 'OPERATOR', 'VIEWER']
 const BUILDERS: Role[] = ['ADMIN', 'OPERATOR']
+const PARTNERS_TOO: Role[] = [...EVERYONE, 'PARTNER']
 const ACTIONS = {
   'metadata:read': EVERYONE,
+  /** Destinations, the segments mapped to them, and what names both: for a partner, as far as `visibleDestinations`. */
+  'mappings:read': PARTNERS_TOO,
   'profiles:preview': BUILDERS,
   'profiles:write': BUILDERS,
   'profiles:delete': ['ADMIN'],
@@ -42,6 +45,14 @@ export function requireShared(session: Session, account: { name: string; sharedW
   if (session.roles.some((role) => role === 'ADMIN' || account.sharedWith.includes(role))) return
   const message = `The account ${JSON.stringify(account.name)} is not shared with you. Ask an administrator to share it.`
   throw new AccessError('FORBIDDEN', message)
+}
+
+/**
+ * The destinations that alone the session may see, with what hangs on them; null: all. What hangs on others looks
+ * exactly like what does not exist. Whoever is a partner among other roles is a partner.
+ */
+export function visibleDestinations(session: Session): readonly string[] | null {
+  return session.destinationIds ?? (session.roles.includes('PARTNER') ? [] : null)
 }
 
 /** For answers that hold less where less is allowed. */

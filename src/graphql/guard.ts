@@ -14,6 +14,7 @@ import type { Session } from '../domain/access.ts'
 import type { Guardrails } from '../domain/ports.ts'
 import { costOf } from './cost.ts'
 import { type ReadDocument, readDocument } from './document.ts'
+import { fieldAccess } from './field-access.ts'
 import { refusal } from './refusal.ts'
 
 export interface GuardOptions {
@@ -47,12 +48,15 @@ export function useGuard(options: GuardOptions): Plugin<Caller> {
       refusal('UNAUTHENTICATED', 'This needs an Authorization header with a bearer token.', { status: 401 }),
     ]
   }
-  const argumentErrors = (args: ExecutionArgs): GraphQLError[] => {
+  const forbiddenFields = fieldAccess()
+  const operationErrors = (args: ExecutionArgs, { session }: Caller): readonly GraphQLError[] => {
     const { schema, document, operationName } = args
     const variables = args.variableValues ?? {}
     const operation = getOperationAST(document, operationName)
     if (!operation)
       return [refusal('OPERATION_RESOLUTION_FAILURE', 'Name one of the operations of the document.')]
+    const forbidden = session ? forbiddenFields(session, { schema, document, operation }) : []
+    if (forbidden.length > 0) return forbidden
     if (isDeeper(variables, MAX_VARIABLE_DEPTH)) {
       return [refusal('BAD_USER_INPUT', `Variables must be nested at most ${MAX_VARIABLE_DEPTH} deep.`)]
     }
@@ -74,7 +78,7 @@ export function useGuard(options: GuardOptions): Plugin<Caller> {
       })
     },
     onExecute({ args, executeFn, setExecuteFn, setResultAndStopExecution, context }) {
-      const errors = argumentErrors(args)
+      const errors = operationErrors(args, context)
       if (errors.length > 0) return setResultAndStopExecution({ errors })
       const isHidden = !mayIntrospect(context)
       setExecuteFn((given) =>
@@ -86,7 +90,7 @@ export function useGuard(options: GuardOptions): Plugin<Caller> {
       return { onExecuteDone: (done) => (isHidden ? scrub(done) : undefined) }
     },
     onSubscribe({ args, setResultAndStopExecution, context }) {
-      const errors = argumentErrors(args)
+      const errors = operationErrors(args, context)
       if (errors.length > 0) return setResultAndStopExecution({ errors })
       const isHidden = !mayIntrospect(context)
       return { onSubscribeResult: (done) => (isHidden ? scrub(done) : undefined) }

@@ -1,6 +1,6 @@
 // Batch loaders: however many objects ask for a row in one tick, it is one statement.
 import DataLoader from 'dataloader'
-import type { Session } from '../domain/access.ts'
+import { isAllowed, type Session, visibleDestinations } from '../domain/access.ts'
 import { plausibleIds } from '../storage/filter.ts'
 import { latestRunsOf } from '../storage/latest-run.ts'
 import type { ApiParts } from './context.ts'
@@ -8,22 +8,29 @@ import type { Stores } from './stores.ts'
 
 export type Loaders = ReturnType<typeof createLoaders>
 
-/** Loaders of one operation, scoped to the session's sandbox. What is elsewhere loads as null. */
+/**
+ * Loaders of one operation, and the one gate for single objects: what is in another sandbox, or is not for a partner,
+ * loads as null, as what never was.
+ */
 export function createLoaders(stores: Stores, parts: ApiParts, session: Session) {
   const sandboxId = session.sandbox.id
-  const isAdmin = session.roles.includes('ADMIN')
+  const visible = visibleDestinations(session)
+  /** Of what only some may see at all. */
+  const byIdIf = <Row extends { id: string }>(may: boolean, fetch: (ids: string[]) => Promise<Row[]>) =>
+    byId(may ? fetch : async () => [])
+  const mayReadAll = isAllowed(session, 'metadata:read') && visible === null
   return {
-    activation: byId((ids) => stores.activation.byIds(sandboxId, ids)),
-    dataflow: byId((ids) => stores.dataflow.byIds(sandboxId, ids)),
-    destination: byId((ids) => stores.destination.byIds(sandboxId, ids)),
-    destinationAccount: byId((ids) => stores.destinationAccount.byIds(sandboxId, ids)),
-    run: byId((ids) => stores.run.byIds(sandboxId, ids)),
-    segment: byId((ids) => stores.segment.byIds(sandboxId, ids)),
-    segmentMapping: byId((ids) => stores.segmentMapping.byIds(sandboxId, ids)),
-    segmentationJob: byId((ids) => stores.segmentationJob.byIds(sandboxId, ids)),
-    snapshot: byId((ids) => stores.snapshot.byIds(sandboxId, ids)),
+    dataflow: byId((ids) => stores.dataflow.byIds(sandboxId, ids, visible)),
+    destination: byId((ids) => stores.destination.byIds(sandboxId, ids, visible)),
+    run: byId((ids) => stores.run.byIds(sandboxId, ids, visible)),
+    segment: byId((ids) => stores.segment.byIds(sandboxId, ids, visible)),
+    segmentMapping: byId((ids) => stores.segmentMapping.byIds(sandboxId, ids, visible)),
     sandbox: byId((ids) => parts.services.sandbox.byIds(session, ids)),
-    apiToken: byId((ids) => (isAdmin ? stores.token.byIds(sandboxId, ids) : Promise.resolve([]))),
+    activation: byIdIf(mayReadAll, (ids) => stores.activation.byIds(sandboxId, ids)),
+    destinationAccount: byIdIf(mayReadAll, (ids) => stores.destinationAccount.byIds(sandboxId, ids)),
+    segmentationJob: byIdIf(mayReadAll, (ids) => stores.segmentationJob.byIds(sandboxId, ids)),
+    snapshot: byIdIf(mayReadAll, (ids) => stores.snapshot.byIds(sandboxId, ids)),
+    apiToken: byIdIf(isAllowed(session, 'tokens:write'), (ids) => stores.token.byIds(sandboxId, ids)),
     runsOfActivation: groupedBy(
       (ids) => stores.activation.runsOf(sandboxId, ids),
       (row) => row.activationId,

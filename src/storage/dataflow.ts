@@ -1,7 +1,7 @@
 import { and, eq, exists, inArray, ne, sql } from 'drizzle-orm'
 import type { DataflowState } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { contains, isAmong, plausibleIds } from './filter.ts'
+import { contains, isAmong, isVisible, plausibleIds } from './filter.ts'
 import { type Direction, type PageArgs, selectPage } from './paging.ts'
 import type { NewRow, Row } from './tables.ts'
 
@@ -41,11 +41,22 @@ export function dataflowStore(database: Database) {
     )
 
   return {
-    byIds: (sandboxId: string, ids: readonly string[]): Promise<Row<'dataflows'>[]> =>
+    /** `visible`: only those that lead to a partner's destinations. */
+    byIds: (
+      sandboxId: string,
+      ids: readonly string[],
+      visible: readonly string[] | null = null,
+    ): Promise<Row<'dataflows'>[]> =>
       db
         .select()
         .from(dataflows)
-        .where(and(eq(dataflows.sandboxId, sandboxId), inArray(dataflows.id, plausibleIds(ids)))),
+        .where(
+          and(
+            eq(dataflows.sandboxId, sandboxId),
+            inArray(dataflows.id, plausibleIds(ids)),
+            isVisible(dataflows.destinationId, visible),
+          ),
+        ),
 
     /**
      * Oldest first unless ordered otherwise.

@@ -1,7 +1,7 @@
 import { and, eq, inArray, ne, sql } from 'drizzle-orm'
 import type { DestinationStatus } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { contains, isAmong, plausibleIds } from './filter.ts'
+import { contains, isAmong, isVisible, plausibleIds } from './filter.ts'
 import { type Direction, type PageArgs, selectPage } from './paging.ts'
 import type { NewRow, Row } from './tables.ts'
 
@@ -32,31 +32,42 @@ export function destinationStore(database: Database) {
       .where(and(eq(destinations.sandboxId, sandboxId), isKept))
 
   return {
-    byIds: (sandboxId: string, ids: readonly string[]): Promise<Row<'destinations'>[]> =>
+    /** `visible` narrows this and what follows to what hangs on a partner's destinations. */
+    byIds: (
+      sandboxId: string,
+      ids: readonly string[],
+      visible: readonly string[] | null = null,
+    ): Promise<Row<'destinations'>[]> =>
       db
         .select()
         .from(destinations)
-        .where(and(eq(destinations.sandboxId, sandboxId), inArray(destinations.id, plausibleIds(ids)))),
+        .where(
+          and(
+            eq(destinations.sandboxId, sandboxId),
+            inArray(destinations.id, plausibleIds(ids)),
+            isVisible(destinations.id, visible),
+          ),
+        ),
 
     /**
-     * Oldest first unless ordered otherwise. `visibleIds` narrows the list to what a partner may see.
+     * Oldest first unless ordered otherwise.
      * @throws Refusal for bad paging or too long a filter
      */
     async page(options: {
       sandboxId: string
-      visibleIds?: readonly string[] | null
+      visible?: readonly string[] | null
       accountId?: string
       filter?: DestinationFilter | null | undefined
       orderBy?: DestinationOrder | null | undefined
       args: PageArgs
       maxPageSize: number
     }) {
-      const { sandboxId, visibleIds, accountId, args, maxPageSize } = options
+      const { sandboxId, visible = null, accountId, args, maxPageSize } = options
       const filter = options.filter ?? {}
       const { field, direction } = options.orderBy ?? { field: 'CREATED_AT', direction: 'ASC' }
       const where = and(
         eq(destinations.sandboxId, sandboxId),
-        visibleIds ? inArray(destinations.id, [...visibleIds]) : undefined,
+        isVisible(destinations.id, visible),
         accountId === undefined ? undefined : eq(destinations.accountId, accountId),
         isAmong({ column: destinations.id, values: filter.ids, name: 'ids' }),
         contains(destinations.name, filter.search),

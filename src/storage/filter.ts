@@ -37,6 +37,11 @@ export function isAmong(options: {
   return inArray(column, [...new Set(known)])
 }
 
+/** Of the destinations that a caller may see; null: all of them. */
+export function isVisible(column: AnyColumn, destinationIds: readonly string[] | null): SQL | undefined {
+  return destinationIds === null ? undefined : inArray(column, [...destinationIds])
+}
+
 /** The text holds `search`, whatever the case, and no sign of it is a wildcard. An empty search does not filter. */
 export function contains(column: AnyColumn, search: string | null | undefined): SQL | undefined {
   if (search == null || search === '') return undefined

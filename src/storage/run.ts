@@ -3,6 +3,7 @@ import { and, eq, gt, gte, inArray, lt, type SQL, sql } from 'drizzle-orm'
 import { invalid, Refusal } from '../domain/errors.ts'
 import type { RejectionReason, RunStatus, Trigger } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
+import { isVisible } from './filter.ts'
 import { type PageArgs, pageSize, selectPage } from './paging.ts'
 import { ACTIVE_STATUSES, appendEvent } from './run-event.ts'
 import type { NewRow, Row } from './tables.ts'
@@ -32,11 +33,18 @@ export function runStore(database: Database) {
   const active = inArray(runs.status, ACTIVE_STATUSES)
 
   return {
-    byIds: (sandboxId: string, ids: string[]): Promise<Row<'runs'>[]> =>
+    /** `visible`: only those to a partner's destinations. */
+    byIds: (
+      sandboxId: string,
+      ids: string[],
+      visible: readonly string[] | null = null,
+    ): Promise<Row<'runs'>[]> =>
       db
         .select()
         .from(runs)
-        .where(and(eq(runs.sandboxId, sandboxId), inArray(runs.id, ids))),
+        .where(
+          and(eq(runs.sandboxId, sandboxId), inArray(runs.id, ids), isVisible(runs.destinationId, visible)),
+        ),
 
     /** Newest first unless ordered otherwise. Ordered by completion, runs that have not ended are left out. */
     page(options: {

@@ -1,7 +1,7 @@
 import { and, eq, gte, inArray, ne, sql } from 'drizzle-orm'
 import type { MappingStatus } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { contains, isAmong, plausibleIds } from './filter.ts'
+import { contains, isAmong, isVisible, plausibleIds } from './filter.ts'
 import { type PageArgs, selectPage } from './paging.ts'
 import type { NewRow, Row } from './tables.ts'
 
@@ -32,8 +32,16 @@ export function segmentMappingStore(database: Database) {
       .where(and(eq(mappings.destinationId, destinationId), eq(mappings.elementStatus, 'ACTIVE')))
 
   return {
-    byIds: (sandboxId: string, ids: readonly string[]): Promise<Row<'segmentMappings'>[]> =>
-      select(inArray(mappings.id, plausibleIds(ids)), sandboxId),
+    /** `visible`: only those to a partner's destinations. */
+    byIds: (
+      sandboxId: string,
+      ids: readonly string[],
+      visible: readonly string[] | null = null,
+    ): Promise<Row<'segmentMappings'>[]> =>
+      select(
+        and(inArray(mappings.id, plausibleIds(ids)), isVisible(mappings.destinationId, visible)),
+        sandboxId,
+      ),
     byNumbers: (sandboxId: string, numbers: readonly number[]): Promise<Row<'segmentMappings'>[]> =>
       select(inArray(mappings.number, [...numbers]), sandboxId),
     /** Of any status. */
@@ -66,25 +74,25 @@ export function segmentMappingStore(database: Database) {
 
     /**
      * The mappings of one destination, dataflow or segment, oldest first.
-     * `visibleDestinationIds` narrows a segment's list to what a partner may see.
+     * `visible` narrows a segment's list to what a partner may see.
      * @throws Refusal for bad paging or too long a filter
      */
     async page(options: {
       sandboxId: string
       of: { destinationId: string } | { dataflowId: string } | { segmentId: string }
-      visibleDestinationIds?: readonly string[] | null
+      visible?: readonly string[] | null
       filter?: SegmentMappingFilter | null | undefined
       args: PageArgs
       maxPageSize: number
     }) {
-      const { sandboxId, of, visibleDestinationIds, args, maxPageSize } = options
+      const { sandboxId, of, visible = null, args, maxPageSize } = options
       const filter = options.filter ?? {}
       const where = and(
         eq(mappings.sandboxId, sandboxId),
         'destinationId' in of ? eq(mappings.destinationId, of.destinationId) : undefined,
         'dataflowId' in of ? eq(mappings.dataflowId, of.dataflowId) : undefined,
         'segmentId' in of ? eq(mappings.segmentId, of.segmentId) : undefined,
-        visibleDestinationIds ? inArray(mappings.destinationId, [...visibleDestinationIds]) : undefined,
+        isVisible(mappings.destinationId, visible),
         isAmong({ column: mappings.number, values: filter.numbers, name: 'numbers', max: MAX_NUMBERS }),
         isAmong({ column: mappings.elementStatus, values: filter.status, name: 'status' }),
         contains(mappings.elementName, filter.search),

@@ -1,7 +1,7 @@
-import { and, eq, exists, gte, inArray, like, ne, or, sql } from 'drizzle-orm'
+import { and, eq, exists, gte, inArray, like, ne, or, type SQL, sql } from 'drizzle-orm'
 import type { SegmentStatus } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { contains, isAmong, plausibleIds } from './filter.ts'
+import { contains, isAmong, isVisible, plausibleIds } from './filter.ts'
 import { type Direction, type PageArgs, selectPage } from './paging.ts'
 import { ACTIVE_STATUSES } from './run-event.ts'
 import type { NewRow, Row } from './tables.ts'
@@ -32,29 +32,37 @@ export function segmentStore(database: Database) {
     UPDATED_AT: segments.updatedAt,
   }
   const isKept = ne(segments.status, 'DELETED')
-  const isMappedTo = (destinationId: string) =>
+  const isMapped = (how: SQL | undefined) =>
     exists(
       db
         .select({ one: sql`1` })
         .from(segmentMappings)
-        .where(
-          and(
-            eq(segmentMappings.segmentId, segments.id),
-            eq(segmentMappings.destinationId, destinationId),
-            ne(segmentMappings.elementStatus, 'DELETED'),
-          ),
-        ),
+        .where(and(eq(segmentMappings.segmentId, segments.id), how)),
+    )
+  const isMappedTo = (destinationId: string) =>
+    isMapped(
+      and(eq(segmentMappings.destinationId, destinationId), ne(segmentMappings.elementStatus, 'DELETED')),
     )
   const hasActiveRun = (id: string) =>
     sql`exists (select 1 from ${runs} where ${and(eq(runs.segmentId, id), inArray(runs.status, ACTIVE_STATUSES))})`
 
   return {
-    /** Deleted ones too: history names them. */
-    byIds: (sandboxId: string, ids: readonly string[]): Promise<Row<'segments'>[]> =>
+    /** Deleted ones too: history names them. `visible`: only those that are or were mapped to a partner's destinations. */
+    byIds: (
+      sandboxId: string,
+      ids: readonly string[],
+      visible: readonly string[] | null = null,
+    ): Promise<Row<'segments'>[]> =>
       db
         .select()
         .from(segments)
-        .where(and(eq(segments.sandboxId, sandboxId), inArray(segments.id, plausibleIds(ids)))),
+        .where(
+          and(
+            eq(segments.sandboxId, sandboxId),
+            inArray(segments.id, plausibleIds(ids)),
+            visible === null ? undefined : isMapped(isVisible(segmentMappings.destinationId, visible)),
+          ),
+        ),
 
     /** Every segment that is not deleted, in the order of creation. */
     allKept: (sandboxId: string): Promise<Row<'segments'>[]> =>

@@ -1,4 +1,4 @@
-import { authorize } from '../../domain/access.ts'
+import { authorize, visibleDestinations } from '../../domain/access.ts'
 import type { ROLES } from '../../domain/model.ts'
 import { builder } from '../builder.ts'
 import { pageArgs } from '../connection.ts'
@@ -42,9 +42,10 @@ const viewer = builder.objectRef<ApiContext>('Viewer').implement({
       description: 'The destinations it may see, oldest first.',
       args: pageArgs(t.arg),
       resolve: ({ session, stores, parts }, args) => {
-        authorize(session, 'metadata:read')
+        authorize(session, 'mappings:read')
         const { maxPageSize } = parts.guardrails
-        return stores.destination.page({ sandboxId: session.sandbox.id, args, maxPageSize })
+        const visible = visibleDestinations(session)
+        return stores.destination.page({ sandboxId: session.sandbox.id, visible, args, maxPageSize })
       },
     }),
     rateLimit: t.field({

@@ -27,4 +27,4 @@ activation.implement({
   }),
 })
 
-objectQuery('activation', activation)
+objectQuery({ noun: 'activation', type: activation })

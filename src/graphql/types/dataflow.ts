@@ -108,7 +108,7 @@ const filter = builder.inputType('DataflowFilter', {
 })
 const order = orderInput('Dataflow', 'dataflows', ORDER_FIELDS)
 
-objectQuery('dataflow', dataflow)
+objectQuery({ noun: 'dataflow', type: dataflow, action: 'mappings:read' })
 builder.queryField('dataflows', (t) =>
   t.field({
     type: dataflowConnection,

@@ -83,7 +83,7 @@ destinationAccount.implement({
   }),
 })
 
-objectQuery('destinationAccount', destinationAccount, 'account')
+objectQuery({ noun: 'destinationAccount', type: destinationAccount, words: 'account' })
 builder.queryField('destinationAccounts', (t) =>
   t.field({
     type: destinationAccountConnection,

@@ -1,4 +1,4 @@
-import { authorize } from '../../domain/access.ts'
+import { authorize, visibleDestinations } from '../../domain/access.ts'
 import { builder } from '../builder.ts'
 import { pageArgs } from '../connection.ts'
 import { objectQuery } from '../object-query.ts'
@@ -91,20 +91,23 @@ const filter = builder.inputType('DestinationFilter', {
 })
 const order = orderInput('Destination', 'destinations', ORDER_FIELDS)
 
-objectQuery('destination', destination)
+objectQuery({ noun: 'destination', type: destination, action: 'mappings:read' })
 builder.queryField('destinations', (t) =>
   t.field({
     type: destinationConnection,
-    description: 'The destinations of this sandbox, oldest first unless ordered otherwise.',
+    description:
+      'The destinations of this sandbox, for a partner only its own; oldest first unless ordered otherwise.',
     args: {
       filter: t.arg({ type: filter, description: 'Only those that match.' }),
       orderBy: t.arg({ type: order, description: 'Another order.' }),
       ...pageArgs(t.arg),
     },
     resolve: (_, { filter, orderBy, ...args }, { session, stores, parts }) => {
-      authorize(session, 'metadata:read')
+      authorize(session, 'mappings:read')
       const { maxPageSize } = parts.guardrails
-      return stores.destination.page({ sandboxId: session.sandbox.id, filter, orderBy, args, maxPageSize })
+      const visible = visibleDestinations(session)
+      const { id: sandboxId } = session.sandbox
+      return stores.destination.page({ sandboxId, visible, filter, orderBy, args, maxPageSize })
     },
   }),
 )

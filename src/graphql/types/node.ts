@@ -48,7 +48,7 @@ builder.queryFields((t) => ({
     description: 'Any object by its id. Null for an id that is unknown, malformed or of another sandbox.',
     args: { id: t.arg.id({ required: true, description: 'The id, of whatever kind.' }) },
     resolve: (_, { id }, ctx) => {
-      authorize(ctx.session, 'metadata:read')
+      authorize(ctx.session, 'mappings:read')
       return loadNode(ctx, id)
     },
   }),
@@ -58,7 +58,7 @@ builder.queryFields((t) => ({
     description: 'Objects by their ids, in that order, with null where there is none. At most 250.',
     args: { ids: t.arg.idList({ required: true, description: 'The ids, of whatever kinds.' }) },
     resolve: (_, { ids }, ctx) => {
-      authorize(ctx.session, 'metadata:read')
+      authorize(ctx.session, 'mappings:read')
       return atMost(ids, ['ids']).map((id) => loadNode(ctx, id))
     },
   }),

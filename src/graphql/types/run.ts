@@ -113,7 +113,7 @@ function stateOf(status: RunStatus): ProgressFacts['state'] {
   return status === 'QUEUED' ? 'WAITING' : 'RUNNING'
 }
 
-objectQuery('run', run)
+objectQuery({ noun: 'run', type: run, action: 'mappings:read' })
 builder.queryField('runs', (t) =>
   t.field({
     type: runConnection,

@@ -99,7 +99,7 @@ const filter = builder.inputType('SegmentFilter', {
 })
 const order = orderInput('Segment', 'segments', ORDER_FIELDS)
 
-objectQuery('segment', segment)
+objectQuery({ noun: 'segment', type: segment, action: 'mappings:read' })
 builder.queryField('segments', (t) =>
   t.field({
     type: segmentConnection,

@@ -54,4 +54,4 @@ function stateOf(status: JobStatus): ProgressFacts['state'] {
   return status === 'PROCESSING' ? 'RUNNING' : 'DONE'
 }
 
-objectQuery('segmentationJob', segmentationJob, 'segmentation job')
+objectQuery({ noun: 'segmentationJob', type: segmentationJob, words: 'segmentation job' })
