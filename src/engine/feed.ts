@@ -1,63 +1,141 @@
-// Live runs: follows a run's log. Replay and live are one loop, so there is no gap and no repeat between them, and
-// nothing is buffered for a slow reader: it reads on from where it stands.
+// Logs that grow, followed live. Replay and live are one loop, so there is no gap and no repeat between them, and
+// nothing is buffered for a slow reader: it reads on from where it stands. However many readers a log has, it is
+// waited for once, and readers at the same place share one read.
 import type { RunEventType } from '../domain/model.ts'
+import type { Wake } from '../domain/ports.ts'
 import type { Database } from '../storage/database.ts'
 import { runStore } from '../storage/run.ts'
 import type { Row } from '../storage/tables.ts'
 
-const BATCH = 100
-/** Wake-ups are hints; this is the guarantee, and how soon the events of another process are seen. */
+const PAGE = 100
+/** Wake-ups are hints; this is the guarantee, and how soon the rows of another process are seen. */
 const POLL_MS = 500
 const TERMINAL: readonly RunEventType[] = ['SUCCEEDED', 'FAILED', 'CANCELLED']
 
-export type RunFeed = ReturnType<typeof runFeed>
+/** Rows under keys, in order, that are never changed. Once a row can be read, no row comes before it any more. */
+export interface Log<T> {
+  /** What to be woken by when a key has more rows. */
+  topic(key: string): string
+  /** The first rows after a place, at most `limit`. Places are above 0. */
+  read(key: string, after: number, limit: number): Promise<T[]>
+  placeOf(row: T): number
+  /** Whether nothing comes after this row. */
+  isLast(row: T): boolean
+}
 
-export function runFeed({ database }: { database: Database }) {
+export interface Feed<T> extends Pick<Log<T>, 'placeOf' | 'isLast'> {
+  /** The next rows after a place (0: from the beginning); none for whoever has read everything that is there. */
+  page(key: string, after: number): Promise<T[]>
+  /**
+   * The rows after a place, then live, in order; ends after the last row, or when the signal aborts. The next row is
+   * fetched when the one before was taken.
+   */
+  events(key: string, after: number, signal: AbortSignal): AsyncGenerator<T, void, void>
+}
+
+/** The story of runs, by run id; places are sequence numbers. */
+export type RunFeed = Feed<Row<'runEvents'>>
+
+export function runFeed({ database }: { database: Database }): RunFeed {
   const store = runStore(database)
-  const reading = new Map<string, Promise<Row<'runEvents'>[]>>()
+  return logFeed(database.wake, {
+    topic: (runId) => `run:${runId}`,
+    read: store.eventsAfter,
+    placeOf: ({ seq }) => seq,
+    isLast: ({ type }) => TERMINAL.includes(type),
+  })
+}
 
-  /** Readers that stand at the same place at the same moment share one read. */
-  const read = (runId: string, seq: number): Promise<Row<'runEvents'>[]> => {
-    const place = `${runId}:${seq}`
+export function logFeed<T>(wake: Wake, log: Log<T>): Feed<T> {
+  const { placeOf, isLast } = log
+  const page = sharedReads(log)
+  const join = waitingRoom(wake)
+
+  return {
+    placeOf,
+    isLast,
+    page,
+    async *events(key, after, signal) {
+      let place = after
+      let hasNews = false
+      let goOn = () => {}
+      const onNews = () => {
+        hasNews = true
+        goOn()
+      }
+      // Waiting begins before the first read: a wake-up in between is not missed.
+      const leave = join(log.topic(key), onNews)
+      signal.addEventListener('abort', onNews, { once: true })
+      try {
+        while (!signal.aborted) {
+          hasNews = false
+          const rows = await page(key, place)
+          for (const row of rows) {
+            if (signal.aborted) return
+            place = placeOf(row)
+            yield row
+            if (isLast(row)) return
+          }
+          if (rows.length === 0 && !hasNews) {
+            await new Promise<void>((resolve) => {
+              goOn = resolve
+            })
+          }
+        }
+      } finally {
+        leave()
+        signal.removeEventListener('abort', onNews)
+      }
+    },
+  }
+}
+
+/** Readers that stand at the same place at the same moment share one read. */
+function sharedReads<T>(log: Log<T>): Feed<T>['page'] {
+  const reading = new Map<string, Promise<T[]>>()
+  return (key, after) => {
+    const place = `${key}:${after}`
     const known = reading.get(place)
     if (known) return known
-    const rows = store.eventsAfter(runId, seq, BATCH)
+    const rows = log.read(key, after, PAGE)
     reading.set(place, rows)
     setImmediate(() => reading.delete(place))
     return rows
   }
+}
 
-  return {
-    /**
-     * The run's events after a sequence number (0: from the beginning), then live, in order; ends after the terminal
-     * event, or when the signal aborts. The next event is fetched when the last one was taken.
-     */
-    async *events(
-      runId: string,
-      afterSeq: number,
-      signal: AbortSignal,
-    ): AsyncGenerator<Row<'runEvents'>, void, void> {
-      let seq = afterSeq
+/**
+ * Waits once per topic for all who are interested in it.
+ * @returns what joins a topic: its callback is called whenever there may be news, until what it returns is called
+ */
+function waitingRoom(wake: Wake) {
+  const rooms = new Map<string, { waiting: Set<() => void>; empty: AbortController }>()
+
+  const open = (topic: string) => {
+    const room = { waiting: new Set<() => void>(), empty: new AbortController() }
+    const { signal } = room.empty
+    const tell = async () => {
+      let woken = wake.wait(topic, POLL_MS, signal)
       while (!signal.aborted) {
-        // Waiting begins before the read: a wake-up in between is not missed.
-        const enough = new AbortController()
-        const woken = database.wake.wait(`run:${runId}`, POLL_MS, AbortSignal.any([signal, enough.signal]))
-        try {
-          const rows = await read(runId, seq)
-          if (rows.length === 0) {
-            await woken
-            continue
-          }
-          for (const row of rows) {
-            if (signal.aborted) return
-            seq = row.seq
-            yield row
-            if (TERMINAL.includes(row.type)) return
-          }
-        } finally {
-          enough.abort()
-        }
+        await woken
+        // Again before they are told: what happens while they read wakes them once more.
+        woken = wake.wait(topic, POLL_MS, signal)
+        for (const onNews of [...room.waiting]) onNews()
       }
-    },
+    }
+    void tell()
+    rooms.set(topic, room)
+    return room
+  }
+
+  return (topic: string, onNews: () => void): (() => void) => {
+    const room = rooms.get(topic) ?? open(topic)
+    room.waiting.add(onNews)
+    return () => {
+      room.waiting.delete(onNews)
+      if (room.waiting.size > 0) return
+      rooms.delete(topic)
+      room.empty.abort()
+    }
   }
 }

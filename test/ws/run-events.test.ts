@@ -1,11 +1,11 @@
 import { setTimeout as after } from 'node:timers/promises'
-import { eq, sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { RunEventType, RunStatus } from '../../src/domain/model.ts'
-import { appendEvent, encodeEventCursor } from '../../src/storage/run-event.ts'
+import type { RunEventType } from '../../src/domain/model.ts'
+import { encodeEventCursor } from '../../src/storage/run-event.ts'
 import { type TestGateway, type Tree, testGateway } from '../support/api.ts'
 import { addSandbox } from '../support/database.ts'
 import { aQueuedRun } from '../support/export-scene.ts'
+import { happen as happenTo } from '../support/run-log.ts'
 import { admitted } from '../support/ws-client.ts'
 
 let gateway: TestGateway
@@ -25,19 +25,7 @@ const WATCH = `subscription ($runId: ID!, $after: String) {
   }
 }`
 
-/** Moves the run on as a worker would: its row and its log in one batch. */
-async function happen(type: RunEventType, status: RunStatus, received = 0) {
-  const { database } = gateway.test
-  const { runs } = database.tables
-  await database.batch([
-    database.db
-      .update(runs)
-      .set({ status, received, startedAt: new Date(Date.now() - 1000), eventSeq: sql`${runs.eventSeq} + 1` })
-      .where(eq(runs.id, runId)),
-    appendEvent(database, { runId, type, message: null, at: new Date() }),
-  ])
-  database.wake.notify(`run:${runId}`)
-}
+const happen = (type: RunEventType, received?: number) => happenTo(gateway.test, runId, type, received)
 
 /** Text/event-stream, as it comes. */
 async function* sse(variables: object, signal: AbortSignal, query = WATCH): AsyncGenerator<string> {
@@ -65,9 +53,9 @@ describe('runEvents', () => {
     const client = await admitted(url, gateway.admin)
     client.subscribe('1', WATCH, { runId })
     await client.hear(({ type }) => type === 'next')
-    await happen('STARTED', 'PROCESSING')
-    await happen('PROGRESS', 'PROCESSING', 50)
-    await happen('SUCCEEDED', 'SUCCESS', 100)
+    await happen('STARTED')
+    await happen('PROGRESS', 50)
+    await happen('SUCCEEDED', 100)
     await client.hear(({ type }) => type === 'complete')
     const events = client.dataOf('1').map(({ runEvents }) => runEvents)
     expect(events.map(({ type }) => type)).toEqual(['QUEUED', 'STARTED', 'PROGRESS', 'SUCCEEDED'])
@@ -77,9 +65,9 @@ describe('runEvents', () => {
   })
 
   it('goes on from any cursor, over SSE as over WebSocket, without gap or repeat', async () => {
-    await happen('STARTED', 'PROCESSING')
-    for (let received = 10; received < 100; received += 10) await happen('PROGRESS', 'PROCESSING', received)
-    await happen('FAILED', 'FAILED', 90)
+    await happen('STARTED')
+    for (let received = 10; received < 100; received += 10) await happen('PROGRESS', received)
+    await happen('FAILED', 90)
     const all = await eventsOf({ runId })
     expect(all).toHaveLength(12)
     const client = await admitted(url, gateway.admin)

@@ -5,7 +5,7 @@ import type { Row } from '../../storage/tables.ts'
 import { builder } from '../builder.ts'
 import type { ApiContext } from '../context.ts'
 import { present, run } from '../refs.ts'
-import { liveStream } from '../stream.ts'
+import { liveStream, logStream } from '../stream.ts'
 import { progress } from './progress.ts'
 import { progressOf } from './run.ts'
 import { runEventType, runPhase, runStatus } from './run-enums.ts'
@@ -60,7 +60,8 @@ async function follow(ctx: ApiContext, runId: string, after: string | null) {
   if (seq > row.eventSeq) throw new Refusal(invalid(['after'], 'after is not a cursor of this run.'))
   // Nothing comes after the terminal event: whoever has seen it is done at once.
   const isOver = TERMINAL_STATUSES.includes(row.status) && seq >= row.eventSeq
-  return liveStream(ctx, (signal) => (isOver ? nothing() : ctx.parts.feed.events(runId, seq, signal)))
+  if (isOver) return liveStream(ctx, nothing)
+  return logStream(ctx, { feed: ctx.parts.feed, key: runId, after: seq })
 }
 
 async function* nothing(): AsyncGenerator<never> {}

@@ -1,0 +1,26 @@
+// Moves a run on as a worker would.
+import { eq, sql } from 'drizzle-orm'
+import type { RunEventType, RunStatus } from '../../src/domain/model.ts'
+import { appendEvent } from '../../src/storage/run-event.ts'
+import type { TestDatabase } from './database.ts'
+
+const STATUS: Partial<Record<RunEventType, RunStatus>> = {
+  SUCCEEDED: 'SUCCESS',
+  FAILED: 'FAILED',
+  CANCELLED: 'CANCELLED',
+}
+
+/** Changes the run's row and appends to its log in one batch, then wakes whoever waits for it. */
+export async function happen(test: TestDatabase, runId: string, type: RunEventType, received = 0) {
+  const { database } = test
+  const { runs } = database.tables
+  const status = STATUS[type] ?? 'PROCESSING'
+  await database.batch([
+    database.db
+      .update(runs)
+      .set({ status, received, startedAt: new Date(Date.now() - 1000), eventSeq: sql`${runs.eventSeq} + 1` })
+      .where(eq(runs.id, runId)),
+    appendEvent(database, { runId, type, message: null, at: new Date() }),
+  ])
+  database.wake.notify(`run:${runId}`)
+}
