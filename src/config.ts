@@ -26,6 +26,8 @@ export interface Config {
   organizationId: string
   graphiql: boolean
   introspection: 'always' | 'authenticated' | 'never'
+  /** What one token may ask in a minute, over all its connections to this process. */
+  requestsPerMinute: number
   guardrails: Guardrails
   /** Where and as whom the commands that go through the API call it. */
   client: { url: string; token: string | null }
@@ -105,6 +107,7 @@ const settings = z.object({
   MIN_MINUTES_BEFORE_AD_HOC: integer(0, 525_600).default(20),
   GRAPHIQL: flag.optional(),
   INTROSPECTION: oneOf(['always', 'authenticated', 'never']).default('authenticated'),
+  RATE_LIMIT_PER_MINUTE: integer(1, 100_000_000).default(60_000),
   GATEWAY_URL: z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// address' }).optional(),
   GATEWAY_TOKEN: z.string().optional(),
 })
@@ -125,6 +128,7 @@ function toConfig(env: z.infer<typeof settings>): Config {
     organizationId: env.ORGANIZATION_ID,
     graphiql: env.GRAPHIQL ?? isLoopback,
     introspection: env.INTROSPECTION,
+    requestsPerMinute: env.RATE_LIMIT_PER_MINUTE,
     guardrails: {
       maxSegmentsPerActivation: env.MAX_SEGMENTS_PER_ACTIVATION,
       minSecondsBetweenMappingAndAdHoc: env.MIN_MINUTES_BEFORE_AD_HOC * 60,

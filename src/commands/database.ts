@@ -53,6 +53,7 @@ async function localSession(ctx: ServiceContext, sandboxName: string): Promise<S
     roles: ['ADMIN'],
     sandbox: prod,
     destinationIds: null,
+    expiresAt: null,
   }
   const all = await sandboxes.list(session)
   const sandbox = all.find(({ name }) => name === sandboxName)

@@ -10,6 +10,8 @@ export interface Session {
   sandbox: { id: string; name: string; title: string }
   /** The destinations a partner may see; null for everyone else. */
   destinationIds: string[] | null
+  /** When it ends by itself, whatever was opened under it: as the token or the JWT says; null: it does not. */
+  expiresAt: Date | null
 }
 
 const EVERYONE: Role[] = ['ADMIN', 'OPERATOR', 'VIEWER']

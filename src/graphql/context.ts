@@ -39,6 +39,8 @@ export interface RateState {
   limit: number
   remaining: number
   resetAt: Date
+  /** Whole seconds until then, at least 1. */
+  secondsLeft: number
 }
 
 /** What a resolver is given: one operation of one session. */

@@ -37,7 +37,7 @@ export function liveStream<T>(
   const events = start(left.signal)
   let hasRight = true
   const check = setInterval(async () => {
-    hasRight = await parts.services.token.isLive(session.tokenId).catch(() => hasRight)
+    hasRight = await parts.services.token.isLive(session).catch(() => hasRight)
     if (!hasRight) left.abort()
   }, RIGHT_CHECKED_EVERY_MS)
   check.unref()

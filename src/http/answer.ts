@@ -1,4 +1,5 @@
 import type { Denial } from './auth.ts'
+import { rateHeaders } from './rate-limit.ts'
 
 /** What every answer carries: nothing of ours is cached, sniffed, framed or named to others. */
 export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
@@ -19,8 +20,8 @@ export function errorAnswer(status: number, code: string, message: string): Answ
   return { status, body: { errors: [{ message, extensions: { code } }] } }
 }
 
-export function denialAnswer({ status, code, message, retryAfterSeconds }: Denial): Answer {
-  const headers: Record<string, string> = {}
+export function denialAnswer({ status, code, message, retryAfterSeconds, rate }: Denial): Answer {
+  const headers = rate ? rateHeaders(rate) : {}
   if (status === 401) headers['www-authenticate'] = 'Bearer'
   if (retryAfterSeconds) headers['retry-after'] = String(retryAfterSeconds)
   return { ...errorAnswer(status, code, message), headers }

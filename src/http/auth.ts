@@ -1,8 +1,7 @@
 // From a bearer token and a sandbox's name to a session: the same for HTTP, SSE, WebSocket and the import.
 import type { Session } from '../domain/access.ts'
-import type { Clock } from '../domain/ports.ts'
 import type { ApiParts, RateState } from '../graphql/context.ts'
-import { rateLimiter } from './rate-limit.ts'
+import type { Limits } from './rate-limit.ts'
 
 export interface Credentials {
   /** The value of the Authorization header, or its like. */
@@ -17,33 +16,36 @@ export interface Denial {
   code: 'UNAUTHENTICATED' | 'FORBIDDEN' | 'RATE_LIMITED'
   message: string
   retryAfterSeconds?: number
+  /** The token's own limit, when that is what was passed. */
+  rate?: RateState
 }
 export interface Admission {
   session: Session
   rate: RateState
+  /** For every operation on a connection that stays: whether the session is still good, counted as a request. */
+  again(): Promise<{ rate: RateState } | { denied: Denial }>
 }
 export type Authenticate = (credentials: Credentials) => Promise<Admission | { denied: Denial }>
 
-const MINUTE = 60_000
-const FAILURES_PER_MINUTE = 30
-/** Ten thousand a second: a bound for a client gone wild, and above what one gateway serves. */
-const REQUESTS_PER_MINUTE = 600_000
+const INVALID: Denial = { status: 401, code: 'UNAUTHENTICATED', message: 'The token is not valid.' }
 const NO_TOKEN = 'This needs an Authorization header with a bearer token.'
 
 /** Makes the one way in. A good token is served whatever others from its address have tried. */
-export function authenticator(parts: Pick<ApiParts, 'services' | 'clock'>): Authenticate {
-  const { token, sandbox } = parts.services
-  const failures = rateLimiter({ limit: FAILURES_PER_MINUTE, windowMs: MINUTE, clock: parts.clock })
-  const requests = rateLimiter({ limit: REQUESTS_PER_MINUTE, windowMs: MINUTE, clock: parts.clock })
+export function authenticator({ services }: Pick<ApiParts, 'services'>, limits: Limits): Authenticate {
+  const { token, sandbox } = services
+
+  const count = (tokenId: string): { rate: RateState } | { denied: Denial } => {
+    const { isAllowed, ...rate } = limits.requests.take(tokenId)
+    return isAllowed ? { rate } : { denied: { ...tooMany(rate), rate } }
+  }
 
   return async ({ authorization, sandboxName, address }) => {
     const secret = /^Bearer +(\S+)$/i.exec(authorization?.trim() ?? '')?.[1]
     const identity = secret ? await token.authenticate(secret) : null
     if (!identity) {
-      const attempt = authorization ? failures.take(address) : null
-      if (attempt && !attempt.isAllowed) return { denied: tooMany(attempt, parts.clock) }
-      const message = authorization ? 'The token is not valid.' : NO_TOKEN
-      return { denied: { status: 401, code: 'UNAUTHENTICATED', message } }
+      if (!authorization) return { denied: { ...INVALID, message: NO_TOKEN } }
+      const attempt = limits.failures.take(address)
+      return { denied: attempt.isAllowed ? INVALID : tooMany(attempt) }
     }
     const { sandboxId, ...who } = identity
     const row = await sandbox.byName(sandboxName ?? 'prod')
@@ -51,14 +53,19 @@ export function authenticator(parts: Pick<ApiParts, 'services' | 'clock'>): Auth
       const message = 'This token is not good for a sandbox of that name. See the header x-sandbox-name.'
       return { denied: { status: 403, code: 'FORBIDDEN', message } }
     }
-    const { isAllowed, ...rate } = requests.take(identity.tokenId)
-    if (!isAllowed) return { denied: tooMany(rate, parts.clock) }
+    const counted = count(identity.tokenId)
+    if ('denied' in counted) return counted
     const { id, name, title } = row
-    return { session: { ...who, sandbox: { id, name, title } }, rate }
+    const session = { ...who, sandbox: { id, name, title } }
+    return {
+      session,
+      rate: counted.rate,
+      again: async () => ((await token.isLive(session)) ? count(session.tokenId) : { denied: INVALID }),
+    }
   }
 }
 
-function tooMany({ resetAt }: RateState, clock: Clock): Denial {
-  const retryAfterSeconds = Math.max(1, Math.ceil((resetAt.getTime() - clock().getTime()) / 1000))
-  return { status: 429, code: 'RATE_LIMITED', message: 'Too many requests; wait a while.', retryAfterSeconds }
+function tooMany({ secondsLeft }: RateState): Denial {
+  const message = `Too many requests; try again in ${secondsLeft} seconds.`
+  return { status: 429, code: 'RATE_LIMITED', message, retryAfterSeconds: secondsLeft }
 }

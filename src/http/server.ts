@@ -5,13 +5,14 @@ import type { ApiParts } from '../graphql/context.ts'
 import { type Answer, denialAnswer, errorAnswer, unavailableAnswer } from './answer.ts'
 import { authenticator } from './auth.ts'
 import { importRoute } from './import-route.ts'
+import { newLimits } from './rate-limit.ts'
 import { credentialsOf, limitBodyTime, pathOf, send } from './request.ts'
 import { socketEdge } from './websocket.ts'
 import { type EdgeConfig, gatewayYoga } from './yoga.ts'
 
 export interface HttpServerOptions {
   parts: ApiParts
-  config: EdgeConfig & { host: string; port: number }
+  config: EdgeConfig & { host: string; port: number; requestsPerMinute: number }
   /** Whether this gateway's engine runs: a part of being ready. */
   isEngineRunning: () => boolean
 }
@@ -29,7 +30,8 @@ const MAX_HEADERS = 16 * 1024
 
 export function httpServer({ parts, config, isEngineRunning }: HttpServerOptions): HttpServer {
   const { log } = parts
-  const authenticate = authenticator(parts)
+  const limits = newLimits({ clock: parts.clock, requestsPerMinute: config.requestsPerMinute })
+  const authenticate = authenticator(parts, limits)
   const yoga = gatewayYoga({ parts, config, authenticate, log })
   const sockets = socketEdge({ parts, yoga, authenticate, log })
   const importProfiles = importRoute(parts)

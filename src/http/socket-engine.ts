@@ -11,6 +11,7 @@ const INIT_WAIT_MS = 3_000
 const MAX_OPERATIONS = 50
 // Clients give up for good on 4401, so it is for those alone that show no token at all.
 const UNAUTHORIZED = 4401
+const FORBIDDEN = 4403
 const TOO_MANY_REQUESTS = 4429
 
 /** What belongs to a socket. */
@@ -60,7 +61,13 @@ export function socketEngine(options: { yoga: GatewayYoga; authenticate: Authent
         extra.socket.close(TOO_MANY_REQUESTS, 'Too many operations')
         return [new GraphQLError('Too many operations.')]
       }
-      const engine = yoga.getEnveloped({ params: { query }, ...extra.admission })
+      const counted = await extra.admission?.again()
+      if (counted && 'denied' in counted) {
+        const { status, code, message } = counted.denied
+        if (status === 401) extra.socket.close(FORBIDDEN, 'Forbidden')
+        return [new GraphQLError(message, { extensions: { code } })]
+      }
+      const engine = yoga.getEnveloped({ params: { query }, ...extra.admission, ...counted })
       try {
         const { schema } = engine
         const document = engine.parse(query)

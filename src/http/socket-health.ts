@@ -35,9 +35,9 @@ export function keepHealthy({
     if (!isAlive) return socket.terminate()
     isAlive = false
     socket.ping()
-    const tokenId = extra.admission?.session.tokenId
+    const session = extra.admission?.session
     // A database that cannot be asked now is asked again at the next ping.
-    const isLive = !tokenId || (await parts.services.token.isLive(tokenId).catch(() => true))
+    const isLive = !session || (await parts.services.token.isLive(session).catch(() => true))
     if (!isLive) socket.close(FORBIDDEN, 'Forbidden')
   }, PING_MS)
   socket.on('message', count)

@@ -7,6 +7,7 @@ import { errorMask } from '../graphql/public-error.ts'
 import { schema } from '../graphql/schema.ts'
 import { type Answer, denialAnswer, SECURITY_HEADERS, unavailableAnswer } from './answer.ts'
 import type { Admission, Authenticate } from './auth.ts'
+import { rateHeaders } from './rate-limit.ts'
 import { refuseRequest } from './request-check.ts'
 
 export interface EdgeConfig {
@@ -91,7 +92,10 @@ function useDoor({
         end(unavailableAnswer)
       }
     },
-    onResponse({ response }) {
+    onResponse({ response, serverContext: { rate } }) {
+      if (rate) {
+        for (const [name, value] of Object.entries(rateHeaders(rate))) response.headers.set(name, value)
+      }
       const isPage = response.headers.get('content-type')?.startsWith('text/html')
       for (const [name, value] of Object.entries(SECURITY_HEADERS)) {
         // The editor loads its own scripts; it still must not be framed.

@@ -94,12 +94,13 @@ export function tokenService(ctx: ServiceContext) {
       const token = await store.bySecretHash(hashOf(secret))
       if (!token || !isLive(token)) return null
       await recordUse(token)
-      const { id: tokenId, name, roles, destinationIds, sandboxId } = token
-      return { tokenId, name, roles, destinationIds, sandboxId }
+      const { id: tokenId, name, roles, destinationIds, sandboxId, expiresAt } = token
+      return { tokenId, name, roles, destinationIds, sandboxId, expiresAt }
     },
 
-    /** Whether a token that was good when a stream began is still good. */
-    async isLive(tokenId: string): Promise<boolean> {
+    /** Whether a session that was good when a stream began is still good: neither expired, nor its token revoked. */
+    async isLive({ tokenId, expiresAt }: Session): Promise<boolean> {
+      if (expiresAt && expiresAt <= clock()) return false
       const token = await store.byId(tokenId)
       return token !== null && isLive(token)
     },

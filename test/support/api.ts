@@ -5,6 +5,7 @@ import type { Guardrails, Logger } from '../../src/domain/ports.ts'
 import { runFeed } from '../../src/engine/feed.ts'
 import type { ApiParts } from '../../src/graphql/context.ts'
 import { authenticator } from '../../src/http/auth.ts'
+import { newLimits } from '../../src/http/rate-limit.ts'
 import { httpServer } from '../../src/http/server.ts'
 import { type EdgeConfig, gatewayYoga } from '../../src/http/yoga.ts'
 import { activationService } from '../../src/services/activation.ts'
@@ -49,7 +50,11 @@ export interface Answer {
 }
 
 export async function testGateway(
-  options: { config?: Partial<EdgeConfig>; guardrails?: Partial<Guardrails> } = {},
+  options: {
+    config?: Partial<EdgeConfig>
+    guardrails?: Partial<Guardrails>
+    requestsPerMinute?: number
+  } = {},
 ): Promise<TestGateway> {
   const test = await testDatabase()
   const logged: TestGateway['logged'] = []
@@ -68,7 +73,9 @@ export async function testGateway(
   const { database, drivers, clock, guardrails } = ctx
   const parts: ApiParts = { database, services, feed: runFeed({ database }), drivers, guardrails, clock, log }
   const config: EdgeConfig = { graphiql: true, introspection: 'authenticated', ...options.config }
-  const yoga = gatewayYoga({ parts, config, authenticate: authenticator(parts), log })
+  const { requestsPerMinute = 60_000 } = options
+  const authenticate = authenticator(parts, newLimits({ clock, requestsPerMinute }))
+  const yoga = gatewayYoga({ parts, config, authenticate, log })
   const admin = (await services.token.ensureAdmin()) ?? ''
   const stops: (() => Promise<void>)[] = []
 
@@ -105,7 +112,7 @@ export async function testGateway(
     async serve() {
       const server = httpServer({
         parts,
-        config: { ...config, host: '127.0.0.1', port: 0 },
+        config: { ...config, host: '127.0.0.1', port: 0, requestsPerMinute },
         isEngineRunning: () => true,
       })
       stops.push(() => server.stop(200))

@@ -80,5 +80,12 @@ export async function addSandbox(database: Database, name: string) {
 }
 
 export function adminSession(sandbox: { id: string; name: string; title: string }): Session {
-  return { tokenId: 'tok_test', name: 'test', roles: ['ADMIN'], sandbox, destinationIds: null }
+  return {
+    tokenId: 'tok_test',
+    name: 'test',
+    roles: ['ADMIN'],
+    sandbox,
+    destinationIds: null,
+    expiresAt: null,
+  }
 }
