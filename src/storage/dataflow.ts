@@ -83,7 +83,7 @@ export function dataflowStore(database: Database) {
         contains(dataflows.name, filter.search),
       )
       const order = { name: field, column: columns[field], direction }
-      return selectPage({ db, table: dataflows, where, order, args, maxPageSize })
+      return selectPage({ db, table: dataflows, where, list: [sandboxId, filter], order, args, maxPageSize })
     },
 
     insert: (row: NewRow<'dataflows'>): Query => db.insert(dataflows).values(row),

@@ -17,6 +17,7 @@ export function destinationAccountStore({ db, tables: { destinationAccounts } }:
         db,
         table: destinationAccounts,
         where: eq(destinationAccounts.sandboxId, options.sandboxId),
+        list: [options.sandboxId],
         order: { name: 'CREATED_AT', column: destinationAccounts.createdAt, direction: 'ASC' },
         args: options.args,
         maxPageSize: options.maxPageSize,

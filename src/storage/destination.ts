@@ -75,7 +75,8 @@ export function destinationStore(database: Database) {
         isAmong({ column: destinations.status, values: filter.status, name: 'status' }),
       )
       const order = { name: field, column: columns[field], direction }
-      return selectPage({ db, table: destinations, where, order, args, maxPageSize })
+      const list = [sandboxId, visible, accountId, filter]
+      return selectPage({ db, table: destinations, where, list, order, args, maxPageSize })
     },
 
     /** Destinations of the sandbox that are not removed. */

@@ -1,7 +1,8 @@
 // Relay paging by keyset: stable under inserts, forward and backward, one statement a page.
-import { type AnyColumn, and, asc, desc, type SQL, sql } from 'drizzle-orm'
+import { type AnyColumn, and, asc, desc, getTableName, type SQL, sql } from 'drizzle-orm'
 import type { SQLiteTable } from 'drizzle-orm/sqlite-core'
 import { invalid, Refusal } from '../domain/errors.ts'
+import { type CursorValue, cursorsOf } from './cursor.ts'
 import type { Db } from './database.ts'
 
 export interface PageArgs {
@@ -12,7 +13,7 @@ export interface PageArgs {
 }
 export type Direction = 'ASC' | 'DESC'
 export interface Ordering {
-  /** Goes into the cursor, so that a cursor of another order is refused. */
+  /** Part of what a cursor is bound to. */
   name: string
   /** Must never be null. Dates and texts and numbers alike. */
   column: AnyColumn
@@ -27,7 +28,6 @@ export interface Page<Row> {
   totalCount(): Promise<number>
 }
 
-type CursorValue = string | number
 const DEFAULT_PAGE_SIZE = 20
 
 /** @throws Refusal INVALID_INPUT for a size out of 1…maxPageSize, both directions at once, or a cursor that is not of this list */
@@ -35,6 +35,8 @@ export async function selectPage<T extends SQLiteTable & { id: AnyColumn }>(opti
   db: Db
   table: T
   where: SQL | undefined
+  /** What makes it this list and no other: sandbox, parent, filter, what may be seen. Cursors are bound to it. */
+  list: readonly unknown[]
   order: Ordering
   args: PageArgs
   maxPageSize: number
@@ -48,8 +50,9 @@ export async function selectPage<T extends SQLiteTable & { id: AnyColumn }>(opti
   const ascending = (order.direction === 'ASC') !== backward
   const towards = sql.raw(ascending ? '>' : '<')
   const against = sql.raw(ascending ? '<' : '>')
+  const cursors = cursorsOf([getTableName(table), order.name, order.direction, ...options.list])
   const position = (cursor: string, path: string, operator: SQL) => {
-    const [value, id] = decodeCursor(cursor, order, path)
+    const [value, id] = cursors.decode(cursor, path)
     return sql`(${order.column}, ${table.id}) ${operator} (${sql.param(value)}, ${id})`
   }
   const start = backward ? args.before : args.after
@@ -80,11 +83,8 @@ export async function selectPage<T extends SQLiteTable & { id: AnyColumn }>(opti
     hasPreviousPage: backward ? more : Boolean(args.after),
     cursorOf: (row) => {
       const fields = row as Record<string, unknown>
-      return encodeCursor(
-        order,
-        order.column.mapToDriverValue(fields[property]) as CursorValue,
-        String(fields.id),
-      )
+      const value = order.column.mapToDriverValue(fields[property]) as CursorValue
+      return cursors.encode(value, String(fields.id))
     },
     totalCount: async () => {
       const [row] = await db
@@ -107,23 +107,4 @@ export function pageSize(args: PageArgs, max: number): number {
     throw new Refusal(invalid([name], `${name} must be between 1 and ${max}.`))
   }
   return size
-}
-
-function encodeCursor(order: Pick<Ordering, 'name' | 'direction'>, value: CursorValue, id: string): string {
-  return Buffer.from(JSON.stringify([order.name, order.direction, value, id])).toString('base64url')
-}
-
-function decodeCursor(cursor: string, order: Ordering, path: string): [CursorValue, string] {
-  let parts: unknown
-  try {
-    parts = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))
-  } catch {
-    parts = null
-  }
-  const [name, direction, value, id] = Array.isArray(parts) ? parts : []
-  const fits = name === order.name && direction === order.direction && typeof id === 'string'
-  if (!fits || (typeof value !== 'string' && typeof value !== 'number')) {
-    throw new Refusal(invalid([path], `${path} is not a cursor of this list in this order.`))
-  }
-  return [value, id]
 }

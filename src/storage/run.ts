@@ -1,7 +1,7 @@
 // Runs as the API and the services see them. How a worker moves a run on is in run-lease.ts.
 import { and, eq, gt, gte, inArray, lt, type SQL, sql } from 'drizzle-orm'
-import { invalid, Refusal } from '../domain/errors.ts'
 import type { RejectionReason, RunStatus, Trigger } from '../domain/model.ts'
+import { cursorsOf } from './cursor.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
 import { isVisible } from './filter.ts'
 import { type PageArgs, pageSize, selectPage } from './paging.ts'
@@ -64,6 +64,7 @@ export function runStore(database: Database) {
           ...runConditions(tables, options.filter ?? {}),
           byCompletion ? sql`${runs.completedAt} is not null` : undefined,
         ),
+        list: [options.sandboxId, options.filter],
         order: { name: field, column: byCompletion ? runs.completedAt : runs.createdAt, direction },
         args: options.args,
         maxPageSize: options.maxPageSize,
@@ -193,6 +194,8 @@ async function rejectionPage(
     filter.reason ? inArray(rejections.reason, filter.reason) : undefined,
     filter.profileId != null ? eq(rejections.profileId, filter.profileId) : undefined,
   )
+  const cursors = cursorsOf(['rejections', runId, filter])
+  const position = (cursor: string, path: string) => Number(cursors.decode(cursor, path)[0])
   const backward = args.last != null
   const rows = await db
     .select()
@@ -200,8 +203,8 @@ async function rejectionPage(
     .where(
       and(
         where,
-        args.after ? gt(rejections.profileId, rejectionPosition(args.after, 'after', runId)) : undefined,
-        args.before ? lt(rejections.profileId, rejectionPosition(args.before, 'before', runId)) : undefined,
+        args.after ? gt(rejections.profileId, position(args.after, 'after')) : undefined,
+        args.before ? lt(rejections.profileId, position(args.before, 'before')) : undefined,
       ),
     )
     .orderBy(backward ? sql`${rejections.profileId} desc` : rejections.profileId)
@@ -213,19 +216,11 @@ async function rejectionPage(
     rows: kept,
     hasNextPage: backward ? Boolean(args.before) : more,
     hasPreviousPage: backward ? more : Boolean(args.after),
-    cursorOf: (row: Row<'rejections'>) => Buffer.from(`${runId}/${row.profileId}`).toString('base64url'),
+    cursorOf: ({ profileId }: Row<'rejections'>) => cursors.encode(profileId, ''),
     // There may be as many as profiles: counted off the event loop.
     totalCount: async () => {
       const [row] = await database.aside(db.select({ count: sql`count(*)` }).from(rejections).where(where))
       return Number(row?.[0] ?? 0)
     },
   }
-}
-
-function rejectionPosition(cursor: string, path: string, runId: string): number {
-  const [run, profileId] = Buffer.from(cursor, 'base64url').toString('utf8').split('/')
-  if (run !== runId || !/^\d{1,15}$/.test(profileId ?? '')) {
-    throw new Refusal(invalid([path], `${path} is not a cursor of this run's rejections.`))
-  }
-  return Number(profileId)
 }

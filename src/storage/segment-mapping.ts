@@ -100,7 +100,8 @@ export function segmentMappingStore(database: Database) {
       )
       // Ids are made in the order of time.
       const order = { name: 'ID', column: mappings.id, direction: 'ASC' as const }
-      return selectPage({ db, table: mappings, where, order, args, maxPageSize })
+      const list = [sandboxId, of, visible, filter]
+      return selectPage({ db, table: mappings, where, list, order, args, maxPageSize })
     },
 
     /** Those of the segments that may be mapped: all but deleted ones. */

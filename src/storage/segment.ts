@@ -99,6 +99,7 @@ export function segmentStore(database: Database) {
         db,
         table: segments,
         where,
+        list: [options.sandboxId, filter],
         order,
         args: options.args,
         maxPageSize: options.maxPageSize,

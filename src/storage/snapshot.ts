@@ -28,6 +28,7 @@ export function snapshotStore(database: Database) {
         db,
         table: snapshots,
         where: and(eq(snapshots.sandboxId, sandboxId), eq(snapshots.segmentId, segmentId), isFinished),
+        list: [sandboxId, segmentId],
         order: { name: 'EVALUATED_AT', column: snapshots.evaluatedAt, direction: 'DESC' },
         args,
         maxPageSize,

@@ -123,11 +123,28 @@ describe.each(lists)('the list %s', (_name, place) => {
   })
 })
 
-it('refuses the cursor of another order', async () => {
-  const byName = 'segments(first: 1, orderBy: { field: NAME, direction: ASC })'
-  const { segments } = await gateway.data(`{ ${byName} { pageInfo { endCursor } } }`)
-  const again = `{ segments(after: "${segments.pageInfo.endCursor}") { totalCount } }`
-  expect((await gateway.ask(again)).errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT')
+it('refuses the cursor of another order, filter, parent, kind or sandbox, and an altered one', async () => {
+  await gateway.parts.services.sandbox.ensure('other')
+  const ask = (list: string, sandbox = 'prod') =>
+    gateway.ask(`{ ${list} { nodes { id } pageInfo { endCursor } } }`, {}, { sandbox })
+  const list = 'segments(first: 2, filter: { search: "S" }, orderBy: { field: NAME, direction: ASC }'
+  const cursor: string = (await ask(`${list})`)).data.segments.pageInfo.endCursor
+  expect((await ask(`${list}, after: "${cursor}")`)).data.segments.nodes).toHaveLength(2)
+  const place = Buffer.from(cursor, 'base64url').toString()
+  const altered = Buffer.from(place.replace('Segment 1', 'Segment 2')).toString('base64url')
+  expect(altered).not.toBe(cursor)
+  const refused = [
+    ask(`${list}, after: "${altered}")`),
+    ask(`${list}, after: "${cursor}")`, 'other'),
+    ask(`${list.replace('ASC', 'DESC')}, after: "${cursor}")`),
+    ask(`${list.replace('"S"', '"Se"')}, after: "${cursor}")`),
+    ask(`${list.replace('search: "S"', 'status: [ACTIVE]')}, after: "${cursor}")`),
+    ask(`segments(first: 2, after: "${cursor}")`),
+    ask(`dataflows(orderBy: { field: NAME, direction: ASC }, after: "${cursor}")`),
+  ]
+  for (const { errors } of await Promise.all(refused)) {
+    expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', inputPath: ['after'] })
+  }
 })
 
 it('never reaches beyond the object that a list hangs on', async () => {

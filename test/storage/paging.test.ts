@@ -62,6 +62,7 @@ describe('paging', () => {
             db: database.db,
             table: segments,
             where: eq(segments.sandboxId, sandboxId),
+            list: [sandboxId],
             order: { name: order, column: segments[order], direction },
             args,
             maxPageSize: 100,
