@@ -12,6 +12,7 @@ import {
   Source,
   TokenKind,
 } from 'graphql'
+import type { ErrorCode } from './error-code.ts'
 import { refusal } from './refusal.ts'
 
 const MAX_BYTES = 32 * 1024
@@ -117,7 +118,7 @@ function countTokens(text: string): void {
 }
 
 function check(shape: Shape, maxDepth: number): void {
-  const limits: [keyof Shape, number, string, string][] = [
+  const limits: [keyof Shape, number, ErrorCode, string][] = [
     ['depth', maxDepth, 'DEPTH_LIMIT', 'levels of fields'],
     ['aliases', MAX_ALIASES, 'ALIAS_LIMIT', 'aliases'],
     ['rootFields', MAX_ROOT_FIELDS, 'ROOT_FIELD_LIMIT', 'fields at the top'],

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { GraphQLError } from 'graphql'
 import { AccessError, Refusal, Unavailable } from '../domain/errors.ts'
 import type { Logger } from '../domain/ports.ts'
+import type { ErrorCode } from './error-code.ts'
 
 const RETRY_AFTER_SECONDS = '5'
 
@@ -12,27 +13,24 @@ export function errorMask(log: Logger) {
   return (error: unknown): GraphQLError => {
     const cause = rootCause(error)
     const place = error instanceof GraphQLError ? { nodes: error.nodes, path: error.path } : {}
+    const say = (code: ErrorCode, message: string, more: object = {}) =>
+      new GraphQLError(message, { ...place, extensions: { code, ...more } })
+
     if (cause instanceof Refusal) {
-      const [first] = cause.errors
-      const extensions = { code: 'BAD_USER_INPUT', inputPath: first?.path ?? [] }
-      return new GraphQLError(cause.message, { ...place, extensions })
+      return say('BAD_USER_INPUT', cause.message, { inputPath: cause.errors[0]?.path ?? [] })
     }
     if (cause instanceof AccessError) {
-      const http = cause.code === 'UNAUTHENTICATED' ? { http: { status: 401 } } : {}
-      return new GraphQLError(cause.message, { ...place, extensions: { code: cause.code, ...http } })
+      return say(cause.code, cause.message, cause.code === 'UNAUTHENTICATED' ? { http: { status: 401 } } : {})
     }
     if (cause instanceof Unavailable) {
       const http = { status: 503, headers: { 'retry-after': RETRY_AFTER_SECONDS } }
-      return new GraphQLError(cause.message, { ...place, extensions: { code: cause.code, http } })
+      return say(cause.code, cause.message, { http })
     }
     // Not `cause`: a GraphQLError around a plain error of a scalar is that error's public form only when made here.
     if (error instanceof GraphQLError && cause instanceof GraphQLError) return coded(error)
     const requestId = randomUUID()
     log.error({ error: cause, requestId, path: place.path }, 'an unexpected error was masked')
-    return new GraphQLError('Unexpected error.', {
-      ...place,
-      extensions: { code: 'INTERNAL_SERVER_ERROR', requestId },
-    })
+    return say('INTERNAL_SERVER_ERROR', 'Unexpected error.', { requestId })
   }
 }
 

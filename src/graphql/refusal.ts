@@ -1,8 +1,9 @@
 import { GraphQLError } from 'graphql'
+import type { ErrorCode } from './error-code.ts'
 
 /** A document or request that is refused before anything is executed. */
 export function refusal(
-  code: string,
+  code: ErrorCode,
   message: string,
   http: { status: number } = { status: 400 },
 ): GraphQLError {

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../graphql/error-code.ts'
 import type { Denial } from './auth.ts'
 import { rateHeaders } from './rate-limit.ts'
 
@@ -16,7 +17,7 @@ export interface Answer {
 }
 
 /** An error in the shape of GraphQL, whatever the route. */
-export function errorAnswer(status: number, code: string, message: string): Answer {
+export function errorAnswer(status: number, code: ErrorCode, message: string): Answer {
   return { status, body: { errors: [{ message, extensions: { code } }] } }
 }
 

@@ -7,6 +7,7 @@ import { buildSchema, OperationTypeNode, parse, validate } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { commandLine } from '../../src/commands/command-line.ts'
 import { readConfig } from '../../src/config.ts'
+import { ERROR_CODES } from '../../src/graphql/error-code.ts'
 import { cliFolder } from '../support/cli.ts'
 import { apiOf } from '../support/http-api.ts'
 
@@ -142,6 +143,11 @@ describe('the README', () => {
     const rows = section('Limits').matchAll(/^\| `(\w+)` \| ([\d,]+) \|/gm)
     const told = [...rows].map(([, name, value = '']) => [name, Number(value.replaceAll(',', ''))])
     expect(Object.fromEntries(told)).toEqual(readConfig({}).guardrails)
+  })
+
+  it('tells every code that a top-level error may have, with the words of the code', () => {
+    const rows = section('Errors').matchAll(/^\| `([A-Z_]+)` \| (.+) \|$/gm)
+    expect(Object.fromEntries([...rows].map(([, code, meaning]) => [code, meaning]))).toEqual(ERROR_CODES)
   })
 
   it('links to what is there', () => {
