@@ -3,12 +3,18 @@ import { type Answer, errorAnswer } from './answer.ts'
 /** Headers that a page of another origin cannot send without asking first. */
 const PREFLIGHT_HEADERS = ['graphql-require-preflight', 'x-graphql-yoga-csrf', 'apollo-require-preflight']
 
+/** What answers are sent as. */
+const ANSWERS = ['application/graphql-response+json', 'application/json', 'text/event-stream']
+
 /** Refuses what the GraphQL endpoint does not speak, by method and headers alone; null when it may pass. */
 export function refuseRequest(request: Pick<Request, 'method' | 'headers' | 'url'>): Answer | null {
   const { method, headers } = request
   if (method !== 'GET' && method !== 'POST') {
     const answer = errorAnswer(405, 'BAD_REQUEST', 'Use POST, or GET for queries.')
     return { ...answer, headers: { allow: 'GET, POST' } }
+  }
+  if (!isAcceptable(headers.get('accept'))) {
+    return errorAnswer(406, 'NOT_ACCEPTABLE', `Accept one of ${ANSWERS.join(', ')}.`)
   }
   const encoding = headers.get('content-encoding')
   if (encoding && encoding !== 'identity') {
@@ -26,6 +32,15 @@ export function refuseRequest(request: Pick<Request, 'method' | 'headers' | 'url
     return errorAnswer(403, 'PREFLIGHT_REQUIRED', message)
   }
   return refuseParameters(request.url)
+}
+
+/** Asked beforehand: a mutation whose answer cannot be sent should not be done. */
+function isAcceptable(accept: string | null): boolean {
+  const ranges = (accept || '*/*').split(',').map((range) => range.split(';', 1)[0]?.trim().toLowerCase())
+  return ranges.some(
+    (range) =>
+      range === '*/*' || ANSWERS.some((type) => type === range || `${type.split('/')[0]}/*` === range),
+  )
 }
 
 /** JSON in a query string that cannot be read is the caller's mistake, not ours. */

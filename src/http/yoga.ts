@@ -4,9 +4,11 @@ import type { Logger } from '../domain/ports.ts'
 import { type ApiContext, type ApiParts, contextFactory } from '../graphql/context.ts'
 import { useGuard } from '../graphql/guard.ts'
 import { errorMask } from '../graphql/public-error.ts'
+import { refusal } from '../graphql/refusal.ts'
 import { schema } from '../graphql/schema.ts'
 import { type Answer, denialAnswer, SECURITY_HEADERS, unavailableAnswer } from './answer.ts'
 import type { Admission, Authenticate } from './auth.ts'
+import { editorPage } from './graphiql.ts'
 import { rateHeaders } from './rate-limit.ts'
 import { refuseRequest } from './request-check.ts'
 
@@ -23,7 +25,7 @@ export interface EdgeContext extends Partial<Admission> {
 }
 
 const MAX_BODY = 256 * 1024
-const HEADERS_HINT = '{\n  "Authorization": "Bearer "\n}'
+const EVENT_STREAM = 'text/event-stream'
 
 export type GatewayYoga = ReturnType<typeof gatewayYoga>
 
@@ -44,12 +46,8 @@ export function gatewayYoga(options: {
     },
     plugins: [useDoor({ authenticate, config, log }), useGuard({ ...config, guardrails: parts.guardrails })],
     maskedErrors: { maskError: errorMask(log), errorMessage: 'Unexpected error.', isDev: false },
-    graphiql: config.graphiql && {
-      title: 'Activation gateway',
-      defaultHeaders: HEADERS_HINT,
-      shouldPersistHeaders: true,
-      subscriptionsProtocol: 'SSE',
-    },
+    graphiql: config.graphiql,
+    renderGraphiQL: async () => (await editorPage()).html,
     landingPage: false,
     cors: false,
     batching: false,
@@ -92,15 +90,21 @@ function useDoor({
         end(unavailableAnswer)
       }
     },
-    onResponse({ response, serverContext: { rate } }) {
+    onSubscribe({ args, setResultAndStopExecution }) {
+      // Over HTTP alone: a client that does not ask for a stream would wait for the end of one.
+      const request: Request | undefined = args.contextValue.request
+      if (!request || request.headers.get('accept')?.toLowerCase().includes(EVENT_STREAM)) return
+      const message = `Subscribe over WebSocket, or with the header accept: ${EVENT_STREAM}.`
+      setResultAndStopExecution({ errors: [refusal('NOT_ACCEPTABLE', message, { status: 406 })] })
+    },
+    async onResponse({ response, serverContext: { rate } }) {
       if (rate) {
         for (const [name, value] of Object.entries(rateHeaders(rate))) response.headers.set(name, value)
       }
       const isPage = response.headers.get('content-type')?.startsWith('text/html')
       for (const [name, value] of Object.entries(SECURITY_HEADERS)) {
-        // The editor loads its own scripts; it still must not be framed.
         const isPolicy = isPage && name === 'content-security-policy'
-        response.headers.set(name, isPolicy ? "frame-ancestors 'none'" : value)
+        response.headers.set(name, isPolicy ? (await editorPage()).policy : value)
       }
     },
   }

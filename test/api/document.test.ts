@@ -44,11 +44,16 @@ describe('the guard, over HTTP', () => {
     expect(__schema.types.length).toBeGreaterThan(50)
   })
 
-  it('answers a subscription over plain JSON with 406, and goes on', async () => {
-    const body = JSON.stringify({ query: 'subscription { runEvents(runId: "x") { type } }' })
-    const { status } = await gateway.fetch({ body, headers: { accept: 'application/json' } })
-    expect([200, 406]).toContain(status)
-  })
+  it.each(['', '*/*', 'application/json', 'application/graphql-response+json'])(
+    'case 31: answers a subscription that accepts %j with 406, and goes on',
+    async (accept) => {
+      const body = JSON.stringify({ query: 'subscription { runEvents(runId: "x") { type } }' })
+      const response = await gateway.fetch({ body, headers: { accept } })
+      expect(response.status).toBe(406)
+      expect((await response.json()).errors[0].extensions).toEqual({ code: 'NOT_ACCEPTABLE' })
+      expect((await gateway.data('{ viewer { name } }')).viewer.name).toBe('admin')
+    },
+  )
 })
 
 describe('the schema', () => {

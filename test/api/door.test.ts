@@ -160,18 +160,4 @@ describe('what may come in', () => {
       'content-security-policy': expect.stringContaining("frame-ancestors 'none'"),
     })
   })
-
-  it('shows the editor without a token where it is wanted, and nowhere else', async () => {
-    const page = { method: 'GET', headers: { accept: 'text/html', authorization: '' } }
-    const shown = await gateway.fetch(page)
-    expect(shown.status).toBe(200)
-    expect(await shown.text()).toContain('Authorization')
-    const other = await testGateway({ config: { graphiql: false } })
-    const { status } = await other.fetch({
-      ...page,
-      headers: { ...page.headers, 'graphql-require-preflight': '1' },
-    })
-    await other.dispose()
-    expect(status).toBe(401)
-  })
 })
