@@ -3,8 +3,10 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 
 const ROOT = path.join(import.meta.dirname, '../..')
-const lock = JSON.parse(fs.readFileSync(path.join(ROOT, 'package-lock.json'), 'utf8'))
-const manifest = JSON.parse(fs.readFileSync(path.join(ROOT, 'package.json'), 'utf8'))
+const PEERS = 'test/bench/peers'
+const read = (folder: string, file: string) =>
+  JSON.parse(fs.readFileSync(path.join(ROOT, folder, file), 'utf8'))
+const lock = read('.', 'package-lock.json')
 
 describe('packages', () => {
   it('hold one copy of graphql: two would mask errors wrongly', () => {
@@ -12,16 +14,21 @@ describe('packages', () => {
     expect(copies).toEqual(['node_modules/graphql'])
   })
 
-  it('are pinned to exact, released versions', () => {
+  it.each(['.', PEERS])('are pinned to exact, released versions in %s', (folder) => {
+    const manifest = read(folder, 'package.json')
     const pins = { ...manifest.dependencies, ...manifest.devDependencies } as Record<string, string>
     const loose = Object.entries(pins).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))
     expect(loose).toEqual([])
   })
 
-  it('name no registry in the lock file', () => {
-    expect(
-      Object.values(lock.packages as Record<string, { resolved?: string }>).filter((entry) => entry.resolved),
-    ).toEqual([])
+  it.each(['.', PEERS])('name no registry in the lock file of %s', (folder) => {
+    const entries = Object.values(read(folder, 'package-lock.json').packages as Record<string, object>)
+    expect(entries.filter((entry) => 'resolved' in entry)).toEqual([])
+  })
+
+  it('measure the peers of the bench on the same SQLite', () => {
+    const versionOf = (folder: string) => read(folder, 'package.json').dependencies['better-sqlite3']
+    expect(versionOf(PEERS)).toBe(versionOf('.'))
   })
 
   it('are not compiled by npm 10, which builds whatever has a binding.gyp unless the lock file says not to', () => {
