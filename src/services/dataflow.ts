@@ -154,7 +154,10 @@ export function dataflowService(ctx: ServiceContext) {
         const errors = notMapped(segmentIds, new Set(kept.map(({ segmentId }) => segmentId)))
         if (errors.length > 0) throw new Refusal(errors)
         const change = { elementStatus: 'DELETED' as const, updatedAt: clock() }
-        await database.batch(kept.map(({ id, elementStatus }) => mappings.update(id, elementStatus, change)))
+        await database.batch([
+          ...kept.map(({ id, elementStatus }) => mappings.update(id, elementStatus, change)),
+          ...mappings.logChanges(dataflowId, segmentIds, change.updatedAt),
+        ])
         announce(row.destinationId)
         return row
       })

@@ -61,9 +61,13 @@ export async function planMappings(
   if (errors.length > 0) return { errors }
   const store = segmentMappingStore(ctx.database)
   if (checked.length === 0) return { writes: [] }
+  const rows = checked.flatMap(({ row }) => row ?? [])
+  const now = ctx.clock()
+  const changed = rows.filter(isSeenByPartners).map(({ segmentId }) => segmentId)
   const writes = [
-    store.keepMappable([...seen]),
-    ...checked.flatMap(({ row }) => (row ? [write(ctx, target, row)] : [])),
+    store.keepMappable([...facts.segments.values()]),
+    ...rows.map((row) => write(ctx, { target, row, now })),
+    ...store.logChanges(target.dataflowId, changed, now),
   ]
   const fit = store.fit(target.destinationId, ctx.guardrails.maxSegmentsPerDestination)
   return { writes: added > 0 ? [...writes, fit] : writes }
@@ -140,11 +144,22 @@ function checkRoom(ctx: ServiceContext, active: number, added: number): UserErro
   return [{ code: 'LIMIT_EXCEEDED', message, path: ['input', 'segments'], limit, requested }]
 }
 
+/** Whether the mapping is new, or its name, description, status or days change: the rest is not for partners. */
+function isSeenByPartners({ earlier, content }: MappingRow): boolean {
+  if (earlier?.elementStatus !== 'ACTIVE') return true
+  const seen = ({ elementName, elementDescription, schedule }: MappingRow['content']) =>
+    JSON.stringify([elementName, elementDescription, schedule.startDate, schedule.endDate])
+  return seen(earlier) !== seen(content)
+}
+
 /** An active mapping keeps the clock of its first mapping; every other one starts it. */
-function write(ctx: ServiceContext, target: Target, row: MappingRow): Query | ExpectingQuery {
+function write(
+  ctx: ServiceContext,
+  options: { target: Target; row: MappingRow; now: Date },
+): Query | ExpectingQuery {
+  const { target, row, now } = options
   const { earlier, segmentId, content } = row
   const store = segmentMappingStore(ctx.database)
-  const now = ctx.clock()
   const clock = {
     elementStatus: 'ACTIVE' as const,
     activatedAt: now,

@@ -6,6 +6,7 @@ import { printRule } from '../domain/rule-text.ts'
 import { checkTexts, normalizeName } from '../domain/text.ts'
 import type { ExpectingQuery } from '../storage/database.ts'
 import { segmentStore } from '../storage/segment.ts'
+import { segmentMappingStore } from '../storage/segment-mapping.ts'
 import type { Row } from '../storage/tables.ts'
 import type { ServiceContext } from './context.ts'
 import { evaluateSegments } from './segment-evaluation.ts'
@@ -34,11 +35,16 @@ export type SegmentService = ReturnType<typeof segmentService>
 export function segmentService(ctx: ServiceContext) {
   const { database, clock, newId } = ctx
   const store = segmentStore(database)
+  const mappings = segmentMappingStore(database)
 
   const find = async (session: Session, id: string, path: string[]): Promise<Row<'segments'>> => {
     const [row] = await store.byIds(session.sandbox.id, [id])
     if (!row || row.status === 'DELETED') throw new Refusal(notFound('segment', id, path))
     return row
+  }
+
+  const announce = async (segmentId: string): Promise<void> => {
+    for (const id of await mappings.destinationsOf(segmentId)) database.wake.notify(`mappings:${id}`)
   }
 
   return {
@@ -91,7 +97,12 @@ export function segmentService(ctx: ServiceContext) {
         const guards = (checked?.reached ?? []).filter(({ id }) => id !== row.id).map(store.unchanged)
         const isRenamed = changes.name !== undefined && changes.name !== row.name
         const others = isRenamed ? await renamedRules(session.sandbox.id, { ...row, ...changes }) : []
-        await database.batch([...guards, store.update(row, changes), ...others])
+        const isSeen = isSeenByPartners(row, changes)
+        const followed = isSeen
+          ? mappings.followSegment(row, changes.name ?? row.name, changes.updatedAt)
+          : []
+        await database.batch([...guards, store.update(row, changes), ...others, ...followed])
+        if (isSeen) await announce(row.id)
         return find(session, row.id, ['input', 'id'])
       })
     },
@@ -112,7 +123,9 @@ export function segmentService(ctx: ServiceContext) {
         const errors = naming.slice(0, 20).map((other) => isNamed(row, other))
         if (run) errors.push(isRunning(row, run.id))
         if (errors.length > 0) throw new Refusal(errors)
-        await database.batch(store.delete(row, clock()))
+        const at = clock()
+        await database.batch([store.delete(row, at), ...mappings.deleteOfSegment(id, at)])
+        await announce(id)
         const [deleted] = await store.byIds(sandbox.id, [id])
         return deleted ?? row
       })
@@ -150,6 +163,12 @@ export function segmentService(ctx: ServiceContext) {
         return store.update(other, { expression, updatedAt: renamed.updatedAt })
       })
   }
+}
+
+/** What partners are shown of a segment: anything else changes without a word to them. */
+function isSeenByPartners(row: Row<'segments'>, changes: Partial<Row<'segments'>>): boolean {
+  const fields = ['name', 'description', 'status'] as const
+  return fields.some((field) => changes[field] !== undefined && changes[field] !== row[field])
 }
 
 function changesIn(input: UpdateSegmentInput, checked: RuleInContext | null) {

@@ -1,23 +1,10 @@
-// Cursors of the run log, and the statement that appends to it.
+// The run log: the states of a run, and the statement that appends to its story.
 import { eq, sql } from 'drizzle-orm'
-import { invalid, Refusal } from '../domain/errors.ts'
 import type { RunEventType, RunStatus } from '../domain/model.ts'
 import type { Database, Query } from './database.ts'
 
 export const TERMINAL_STATUSES: readonly RunStatus[] = ['SUCCESS', 'FAILED', 'CANCELLED']
 export const ACTIVE_STATUSES: RunStatus[] = ['QUEUED', 'PROCESSING', 'CANCELLING']
-
-/** An opaque place in one run's log. */
-export function encodeEventCursor(runId: string, seq: number): string {
-  return Buffer.from(`${runId}:${seq}`).toString('base64url')
-}
-
-/** The sequence number in a cursor. @throws Refusal INVALID_INPUT for anything that is not a cursor of this run */
-export function decodeEventCursor(cursor: string, runId: string): number {
-  const match = /^(run_[0-9a-f]+):(\d{1,15})$/.exec(Buffer.from(cursor, 'base64url').toString('utf8'))
-  if (match?.[1] !== runId) throw new Refusal(invalid(['after'], 'after is not a cursor of this run.'))
-  return Number(match[2])
-}
 
 /**
  * Appends the run's present state to its log, under the sequence number that the run row carries.

@@ -1,7 +1,8 @@
-import { and, eq, gte, inArray, ne, sql } from 'drizzle-orm'
+import { and, eq, gte, inArray, ne, or, sql } from 'drizzle-orm'
 import type { MappingStatus } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
 import { contains, isAmong, isVisible, plausibleIds } from './filter.ts'
+import { appendMappingChanges } from './mapping-change.ts'
 import { type PageArgs, selectPage } from './paging.ts'
 import type { NewRow, Row } from './tables.ts'
 
@@ -120,13 +121,18 @@ export function segmentMappingStore(database: Database) {
           ),
         ),
 
-    /** Locks the segments for the rest of the batch; misses one that is deleted meanwhile. The ids are distinct. */
-    keepMappable: (segmentIds: readonly string[]): ExpectingQuery => ({
+    /** Locks the segments for the rest of the batch; misses one that is deleted or renamed meanwhile. Each comes once. */
+    keepMappable: (mapped: readonly Pick<Row<'segments'>, 'id' | 'name'>[]): ExpectingQuery => ({
       query: db
         .update(segments)
         .set({ status: sql`${segments.status}` })
-        .where(and(inArray(segments.id, [...segmentIds]), ne(segments.status, 'DELETED'))),
-      expect: segmentIds.length,
+        .where(
+          and(
+            or(...mapped.map(({ id, name }) => and(eq(segments.id, id), eq(segments.name, name)))),
+            ne(segments.status, 'DELETED'),
+          ),
+        ),
+      expect: mapped.length,
     }),
 
     async countActive(destinationId: string): Promise<number> {
@@ -152,6 +158,44 @@ export function segmentMappingStore(database: Database) {
         .where(and(eq(mappings.id, id), eq(mappings.elementStatus, was))),
       expect: 1,
     }),
+
+    /** The writes that log a change of the mappings of these segments in a dataflow; they are there by then. */
+    logChanges: (dataflowId: string, segmentIds: readonly string[], at: Date): Query[] => {
+      const where = and(eq(mappings.dataflowId, dataflowId), inArray(mappings.segmentId, [...segmentIds]))
+      return where && segmentIds.length > 0 ? appendMappingChanges(database, { where, at }) : []
+    },
+
+    /**
+     * The writes that let the mappings of a segment follow a change of its name, description or status. A mapping that
+     * bears the segment's old name takes the new one.
+     */
+    followSegment: (segment: Pick<Row<'segments'>, 'id' | 'name'>, newName: string, at: Date): Query[] => {
+      const where = sql`${mappings.segmentId} = ${segment.id} and ${mappings.elementStatus} <> 'DELETED'`
+      const isNamesake = eq(mappings.elementName, segment.name)
+      const elementName = sql`case when ${isNamesake} then ${newName} else ${mappings.elementName} end`
+      return [
+        ...appendMappingChanges(database, { where, at }),
+        db.update(mappings).set({ elementName, updatedAt: at }).where(where),
+      ]
+    },
+
+    /** The writes that unmap a segment everywhere. */
+    deleteOfSegment: (segmentId: string, at: Date): Query[] => {
+      const where = sql`${mappings.segmentId} = ${segmentId} and ${mappings.elementStatus} <> 'DELETED'`
+      return [
+        ...appendMappingChanges(database, { where, at }),
+        db.update(mappings).set({ elementStatus: 'DELETED', updatedAt: at }).where(where),
+      ]
+    },
+
+    /** Where the segment is mapped, or was. */
+    async destinationsOf(segmentId: string): Promise<string[]> {
+      const rows = await db
+        .selectDistinct({ id: mappings.destinationId })
+        .from(mappings)
+        .where(eq(mappings.segmentId, segmentId))
+      return rows.map(({ id }) => id)
+    },
 
     /** Last in a batch: undoes it when the destination has more than `max` active mappings. */
     fit: (destinationId: string, max: number): ExpectingQuery => ({

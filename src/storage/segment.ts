@@ -133,8 +133,8 @@ export function segmentStore(database: Database) {
       expect: 1,
     }),
 
-    /** Deletes a segment that no active run exports and no other rule names, and its mappings. */
-    delete: (loaded: Row<'segments'>, updatedAt: Date): (Query | ExpectingQuery)[] => {
+    /** Deletes a segment that no active run exports and no other rule names. */
+    delete: (loaded: Row<'segments'>, updatedAt: Date): ExpectingQuery => {
       // Rules are written by JSON.stringify, or as PostgreSQL prints them; a text inside a rule has its quotes escaped.
       const others = db
         .select({ id: segments.id })
@@ -150,27 +150,21 @@ export function segmentStore(database: Database) {
             ),
           ),
         )
-      return [
-        {
-          query: db
-            .update(segments)
-            .set({ status: 'DELETED', updatedAt })
-            .where(
-              and(
-                eq(segments.id, loaded.id),
-                isKept,
-                eq(segments.updatedAt, loaded.updatedAt),
-                sql`not ${hasActiveRun(loaded.id)}`,
-                sql`not exists ${others}`,
-              ),
+      return {
+        query: db
+          .update(segments)
+          .set({ status: 'DELETED', updatedAt })
+          .where(
+            and(
+              eq(segments.id, loaded.id),
+              isKept,
+              eq(segments.updatedAt, loaded.updatedAt),
+              sql`not ${hasActiveRun(loaded.id)}`,
+              sql`not exists ${others}`,
             ),
-          expect: 1,
-        },
-        db
-          .update(segmentMappings)
-          .set({ elementStatus: 'DELETED', updatedAt })
-          .where(and(eq(segmentMappings.segmentId, loaded.id), ne(segmentMappings.elementStatus, 'DELETED'))),
-      ]
+          ),
+        expect: 1,
+      }
     },
 
     /** An active run that exports the segment, if there is one. */

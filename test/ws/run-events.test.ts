@@ -1,7 +1,7 @@
 import { setTimeout as after } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { RunEventType } from '../../src/domain/model.ts'
-import { encodeEventCursor } from '../../src/storage/run-event.ts'
+import { encodeLogCursor } from '../../src/storage/log-cursor.ts'
 import { type TestGateway, type Tree, testGateway } from '../support/api.ts'
 import { addSandbox } from '../support/database.ts'
 import { aQueuedRun } from '../support/export-scene.ts'
@@ -88,8 +88,8 @@ describe('runEvents', () => {
     const client = await admitted(url, gateway.admin)
     const cases: object[] = [
       { runId, after: 'garbage' },
-      { runId, after: encodeEventCursor(hidden.id, 1) },
-      { runId, after: encodeEventCursor(runId, 999) },
+      { runId, after: encodeLogCursor(hidden.id, 1) },
+      { runId, after: encodeLogCursor(runId, 999) },
       { runId: hidden.id },
       { runId: absent },
     ]

@@ -1,6 +1,7 @@
 import { authorize } from '../../domain/access.ts'
-import { invalid, notFound, Refusal } from '../../domain/errors.ts'
-import { decodeEventCursor, encodeEventCursor, TERMINAL_STATUSES } from '../../storage/run-event.ts'
+import { notFound, Refusal } from '../../domain/errors.ts'
+import { decodeLogCursor, encodeLogCursor, notOfThisLog } from '../../storage/log-cursor.ts'
+import { TERMINAL_STATUSES } from '../../storage/run-event.ts'
 import type { Row } from '../../storage/tables.ts'
 import { builder } from '../builder.ts'
 import type { ApiContext } from '../context.ts'
@@ -15,7 +16,7 @@ const runEvent = builder.objectRef<Row<'runEvents'>>('RunEvent').implement({
   fields: (t) => ({
     cursor: t.string({
       description: 'Its place in the story: pass the last one seen as `after` to go on from there.',
-      resolve: ({ runId, seq }) => encodeEventCursor(runId, seq),
+      resolve: ({ runId, seq }) => encodeLogCursor(runId, seq),
     }),
     run: t.field({
       type: run,
@@ -56,8 +57,8 @@ async function follow(ctx: ApiContext, runId: string, after: string | null) {
   authorize(ctx.session, 'metadata:read')
   const row = await ctx.loaders.run.load(runId)
   if (!row) throw new Refusal(notFound('run', runId, ['runId']))
-  const seq = after === null ? 0 : decodeEventCursor(after, runId)
-  if (seq > row.eventSeq) throw new Refusal(invalid(['after'], 'after is not a cursor of this run.'))
+  const seq = after === null ? 0 : decodeLogCursor(after, runId)
+  if (seq > row.eventSeq) throw notOfThisLog()
   // Nothing comes after the terminal event: whoever has seen it is done at once.
   const isOver = TERMINAL_STATUSES.includes(row.status) && seq >= row.eventSeq
   if (isOver) return liveStream(ctx, nothing)

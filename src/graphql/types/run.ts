@@ -1,6 +1,7 @@
 import { authorize } from '../../domain/access.ts'
 import type { RunStatus } from '../../domain/model.ts'
-import { encodeEventCursor, TERMINAL_STATUSES } from '../../storage/run-event.ts'
+import { encodeLogCursor } from '../../storage/log-cursor.ts'
+import { TERMINAL_STATUSES } from '../../storage/run-event.ts'
 import type { Row } from '../../storage/tables.ts'
 import { builder } from '../builder.ts'
 import { pageArgs } from '../connection.ts'
@@ -87,7 +88,7 @@ run.implement({
     lastEventCursor: t.string({
       nullable: true,
       description: 'The cursor of the newest event: subscribe with it to see only what comes next.',
-      resolve: ({ id, eventSeq }) => (eventSeq > 0 ? encodeEventCursor(id, eventSeq) : null),
+      resolve: ({ id, eventSeq }) => (eventSeq > 0 ? encodeLogCursor(id, eventSeq) : null),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was asked for.' }),
     startedAt: t.expose('startedAt', {
