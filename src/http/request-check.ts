@@ -1,3 +1,5 @@
+import type { GraphQLError } from 'graphql'
+import { refusal } from '../graphql/refusal.ts'
 import { type Answer, errorAnswer } from './answer.ts'
 
 /** Headers that a page of another origin cannot send without asking first. */
@@ -57,4 +59,10 @@ function refuseParameters(url: string): Answer | null {
     }
   }
   return null
+}
+
+/** A subscription where one answer was asked for. */
+export function noStream(): GraphQLError {
+  const message = 'Subscribe over WebSocket, or with the header accept: text/event-stream.'
+  return refusal('NOT_ACCEPTABLE', message, { status: 406 })
 }

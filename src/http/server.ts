@@ -7,6 +7,7 @@ import { authenticator } from './auth.ts'
 import { importRoute } from './import-route.ts'
 import { newLimits } from './rate-limit.ts'
 import { credentialsOf, limitBodyTime, pathOf, send } from './request.ts'
+import { shortWay } from './short-way.ts'
 import { socketEdge } from './websocket.ts'
 import { type EdgeConfig, gatewayYoga } from './yoga.ts'
 
@@ -33,6 +34,7 @@ export function httpServer({ parts, config, isEngineRunning }: HttpServerOptions
   const limits = newLimits({ clock: parts.clock, requestsPerMinute: config.requestsPerMinute })
   const authenticate = authenticator(parts, limits)
   const yoga = gatewayYoga({ parts, config, authenticate, log })
+  const short = shortWay({ yoga, authenticate, log })
   const sockets = socketEdge({ parts, yoga, authenticate, log })
   const importProfiles = importRoute(parts)
   const streams = new Set<ServerResponse>()
@@ -48,6 +50,8 @@ export function httpServer({ parts, config, isEngineRunning }: HttpServerOptions
     return { status: isReady ? 200 : 503, body: { status: isReady ? 'ready' : 'not ready', checks } }
   }
   const answer = async (req: IncomingMessage, res: ServerResponse, path: string): Promise<Answer | null> => {
+    const type = short.fits(req)
+    if (type) return short.answer(req, type)
     if (path === '/graphql') {
       streams.add(res)
       res.once('close', () => streams.delete(res))

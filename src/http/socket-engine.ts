@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http'
-import { type ExecutionArgs, GraphQLError, type GraphQLFormattedError } from 'graphql'
+import { type ExecutionArgs, GraphQLError } from 'graphql'
 import { makeServer } from 'graphql-ws'
 import type { WebSocket } from 'ws'
 import type { Logger } from '../domain/ports.ts'
 import { errorMask } from '../graphql/public-error.ts'
 import type { Admission, Authenticate } from './auth.ts'
+import { publicJson } from './result.ts'
 import type { GatewayYoga } from './yoga.ts'
 
 const INIT_WAIT_MS = 3_000
@@ -102,11 +103,4 @@ export function socketEngine(options: { yoga: GatewayYoga; authenticate: Authent
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
-}
-
-/** An error as it is sent: without what only HTTP answers need. */
-function publicJson(error: GraphQLError): GraphQLFormattedError {
-  const { extensions = {}, ...rest } = error.toJSON()
-  const { http: _, ...visible } = extensions
-  return { ...rest, extensions: visible }
 }

@@ -4,13 +4,13 @@ import type { Logger } from '../domain/ports.ts'
 import { type ApiContext, type ApiParts, contextFactory } from '../graphql/context.ts'
 import { useGuard } from '../graphql/guard.ts'
 import { errorMask } from '../graphql/public-error.ts'
-import { refusal } from '../graphql/refusal.ts'
 import { schema } from '../graphql/schema.ts'
 import { type Answer, denialAnswer, SECURITY_HEADERS, unavailableAnswer } from './answer.ts'
 import type { Admission, Authenticate } from './auth.ts'
 import { editorPage } from './graphiql.ts'
+import { MAX_BODY, readParams } from './params.ts'
 import { rateHeaders } from './rate-limit.ts'
-import { refuseRequest } from './request-check.ts'
+import { noStream, refuseRequest } from './request-check.ts'
 
 export interface EdgeConfig {
   graphiql: boolean
@@ -24,7 +24,6 @@ export interface EdgeContext extends Partial<Admission> {
   req?: { socket: { remoteAddress?: string | undefined } }
 }
 
-const MAX_BODY = 256 * 1024
 const EVENT_STREAM = 'text/event-stream'
 
 export type GatewayYoga = ReturnType<typeof gatewayYoga>
@@ -90,12 +89,15 @@ function useDoor({
         end(unavailableAnswer)
       }
     },
+    onRequestParse({ request, setRequestParser }) {
+      if (request.method !== 'POST') return
+      setRequestParser(async (post) => readParams(new Uint8Array(await post.arrayBuffer())))
+    },
     onSubscribe({ args, setResultAndStopExecution }) {
       // Over HTTP alone: a client that does not ask for a stream would wait for the end of one.
       const request: Request | undefined = args.contextValue.request
       if (!request || request.headers.get('accept')?.toLowerCase().includes(EVENT_STREAM)) return
-      const message = `Subscribe over WebSocket, or with the header accept: ${EVENT_STREAM}.`
-      setResultAndStopExecution({ errors: [refusal('NOT_ACCEPTABLE', message, { status: 406 })] })
+      setResultAndStopExecution({ errors: [noStream()] })
     },
     async onResponse({ response, serverContext: { rate } }) {
       if (rate) {
