@@ -77,7 +77,7 @@ function mediaTypeOf(accept: string | undefined): MediaType | null {
 }
 
 const tooLarge = () =>
-  refusal('PAYLOAD_TOO_LARGE', `The body may have at most ${MAX_BODY} bytes.`, { status: 413 })
+  refusal('REQUEST_ENTITY_TOO_LARGE', `The body may have at most ${MAX_BODY} bytes.`, { status: 413 })
 
 /** The whole body; null as soon as it is longer than allowed. @throws when the client goes away */
 function readBody(req: IncomingMessage): Promise<Uint8Array | null> {
