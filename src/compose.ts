@@ -4,7 +4,7 @@ import fs from 'node:fs'
 import { type Config, httpUrl } from './config.ts'
 import { driverRegistry } from './destinations/registry.ts'
 import type { Clock, Logger } from './domain/ports.ts'
-import { runFeed } from './engine/feed.ts'
+import { mappingFeed, runFeed } from './engine/feed.ts'
 import { segmentationWorker } from './engine/segmentation.ts'
 import { runWorker } from './engine/worker.ts'
 import type { ApiParts } from './graphql/context.ts'
@@ -62,8 +62,8 @@ export async function compose(
     token: tokenService(ctx),
     sandbox: sandboxService(ctx),
   }
-  const feed = runFeed({ database })
-  const api: ApiParts = { database, services, feed, drivers, guardrails: config.guardrails, clock, log }
+  const feeds = { feed: runFeed({ database }), mappingFeed: mappingFeed({ database }) }
+  const api: ApiParts = { database, services, ...feeds, drivers, guardrails: config.guardrails, clock, log }
   const exports = runWorker({ ...parts, concurrency: config.workers })
   const segmentation = segmentationWorker({ ...parts, newId })
   let isEngineRunning = false

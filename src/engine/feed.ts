@@ -4,6 +4,7 @@
 import type { RunEventType } from '../domain/model.ts'
 import type { Wake } from '../domain/ports.ts'
 import type { Database } from '../storage/database.ts'
+import { mappingChangeStore } from '../storage/mapping-change.ts'
 import { runStore } from '../storage/run.ts'
 import type { Row } from '../storage/tables.ts'
 
@@ -43,6 +44,18 @@ export function runFeed({ database }: { database: Database }): RunFeed {
     read: store.eventsAfter,
     placeOf: ({ seq }) => seq,
     isLast: ({ type }) => TERMINAL.includes(type),
+  })
+}
+
+/** What happened to the mappings of destinations, by destination id; it has no end. */
+export type MappingFeed = Feed<Row<'mappingChanges'>>
+
+export function mappingFeed({ database }: { database: Database }): MappingFeed {
+  return logFeed(database.wake, {
+    topic: (destinationId) => `mappings:${destinationId}`,
+    read: mappingChangeStore(database).after,
+    placeOf: ({ seq }) => seq,
+    isLast: () => false,
   })
 }
 

@@ -1,7 +1,7 @@
 import type { DriverRegistry } from '../destinations/registry.ts'
 import type { Session } from '../domain/access.ts'
 import type { Clock, Guardrails, Logger } from '../domain/ports.ts'
-import type { RunFeed } from '../engine/feed.ts'
+import type { MappingFeed, RunFeed } from '../engine/feed.ts'
 import type { ActivationService } from '../services/activation.ts'
 import type { DataflowService } from '../services/dataflow.ts'
 import type { DestinationService } from '../services/destination.ts'
@@ -28,6 +28,7 @@ export interface ApiParts {
     sandbox: SandboxService
   }
   feed: RunFeed
+  mappingFeed: MappingFeed
   drivers: DriverRegistry
   guardrails: Guardrails
   clock: Clock

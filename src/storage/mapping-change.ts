@@ -41,16 +41,15 @@ export function appendMappingChanges({ db, tables }: Database, changed: { where:
   ]
 }
 
-/** A destination's changes after a sequence number, in order. */
-export function mappingChangesAfter(
-  { db, tables: { mappingChanges } }: Database,
-  place: { destinationId: string; seq: number; limit: number },
-): Promise<Row<'mappingChanges'>[]> {
-  const { destinationId, seq, limit } = place
-  return db
-    .select()
-    .from(mappingChanges)
-    .where(and(eq(mappingChanges.destinationId, destinationId), gt(mappingChanges.seq, seq)))
-    .orderBy(mappingChanges.seq)
-    .limit(limit)
+export function mappingChangeStore({ db, tables: { mappingChanges } }: Database) {
+  return {
+    /** A destination's changes after a sequence number, in order. */
+    after: (destinationId: string, seq: number, limit: number): Promise<Row<'mappingChanges'>[]> =>
+      db
+        .select()
+        .from(mappingChanges)
+        .where(and(eq(mappingChanges.destinationId, destinationId), gt(mappingChanges.seq, seq)))
+        .orderBy(mappingChanges.seq)
+        .limit(limit),
+  }
 }

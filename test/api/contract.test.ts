@@ -31,10 +31,8 @@ const MISSING = [
   'DestinationAccountPayload',
   // With destinations that refuse single profiles.
   'Mutation.retryRejections',
-  // With the dashboard's stream and the partner API.
+  // With the dashboard's stream.
   'Subscription.runUpdated',
-  'Subscription.segmentMappingChanged',
-  'SegmentMappingChange',
   // With scheduled runs.
   'Dataflow.nextRunAt',
 ].sort()

@@ -3,7 +3,7 @@ import { dataflowService } from '../../src/services/dataflow.ts'
 import { destinationService } from '../../src/services/destination.ts'
 import { segmentService } from '../../src/services/segment.ts'
 import type { SegmentMappingInput } from '../../src/services/segment-mapping.ts'
-import { mappingChangesAfter } from '../../src/storage/mapping-change.ts'
+import { mappingChangeStore } from '../../src/storage/mapping-change.ts'
 import { segmentMappingStore } from '../../src/storage/segment-mapping.ts'
 import { addSegment } from '../support/building.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
@@ -45,7 +45,7 @@ const unmap = (dataflowId: string, ...ids: string[]) => flows().unmapSegments(te
 
 /** The mappings behind a destination's changes after a place, once it is sure that their numbers have no gap. */
 async function changed(destinationId: string, after = 0) {
-  const rows = await mappingChangesAfter(test.database, { destinationId, seq: after, limit: 1000 })
+  const rows = await mappingChangeStore(test.database).after(destinationId, after, 1000)
   expect(rows.map(({ seq }) => seq)).toEqual(rows.map((_, index) => after + index + 1))
   const [destination] = await test.database.db.select().from(test.database.tables.destinations)
   if (destination?.id === destinationId) expect(destination.changeSeq).toBe(after + rows.length)

@@ -2,7 +2,7 @@
 import { httpUrl } from '../../src/config.ts'
 import type { Role } from '../../src/domain/model.ts'
 import type { Guardrails, Logger } from '../../src/domain/ports.ts'
-import { runFeed } from '../../src/engine/feed.ts'
+import { mappingFeed, runFeed } from '../../src/engine/feed.ts'
 import type { ApiParts } from '../../src/graphql/context.ts'
 import { authenticator } from '../../src/http/auth.ts'
 import { newLimits } from '../../src/http/rate-limit.ts'
@@ -71,7 +71,8 @@ export async function testGateway(
     sandbox: sandboxService(ctx),
   }
   const { database, drivers, clock, guardrails } = ctx
-  const parts: ApiParts = { database, services, feed: runFeed({ database }), drivers, guardrails, clock, log }
+  const feeds = { feed: runFeed({ database }), mappingFeed: mappingFeed({ database }) }
+  const parts: ApiParts = { database, services, ...feeds, drivers, guardrails, clock, log }
   const config: EdgeConfig = { graphiql: true, introspection: 'authenticated', ...options.config }
   const { requestsPerMinute = 60_000 } = options
   const authenticate = authenticator(parts, newLimits({ clock, requestsPerMinute }))
