@@ -4,7 +4,7 @@ import type { Page } from '../storage/paging.ts'
 import { builder, type SchemaTypes } from './builder.ts'
 
 type Builder = PothosSchemaTypes.SchemaBuilder<PothosSchemaTypes.ExtendDefaultTypes<SchemaTypes>>
-type Types = Builder['$inferSchemaTypes']
+export type Types = Builder['$inferSchemaTypes']
 /** A reference to an object type of this schema, by the shape its resolvers get. */
 export type TypeRef<Shape> = ObjectRef<Types, Shape>
 

@@ -91,10 +91,12 @@ function repetitions(
   const { field, parent, value, guardrails } = facts
   const argument = (name: string) => value(node.arguments?.find((one) => one.name.value === name)?.value)
   if (field.args.some((arg) => arg.name === 'first')) {
+    const found = lookedUp(field, argument('filter'))
+    const most = Math.max(guardrails.maxPageSize, found)
     const sizes = [argument('first'), argument('last')].filter((size) => size != null)
-    const asked = sizes.map((size) => (Number.isInteger(size) ? Number(size) : guardrails.maxPageSize))
+    const asked = sizes.map((size) => (Number.isInteger(size) ? Number(size) : most))
     // Other sizes are refused when the list is read.
-    return Math.min(Math.max(1, ...(asked.length > 0 ? asked : [DEFAULT_PAGE])), guardrails.maxPageSize)
+    return Math.min(Math.max(1, ...(asked.length > 0 ? asked : [found || DEFAULT_PAGE])), most)
   }
   // The list of a page is as long as its connection was reckoned.
   const isPaged = parent?.name.endsWith('Connection')
@@ -103,6 +105,15 @@ function repetitions(
   if (Array.isArray(ids)) return Math.max(1, ids.length)
   const size = field.extensions.listSize
   return size === 'maxSegmentsPerActivation' ? guardrails[size] : DEFAULT_LIST
+}
+
+/** How many objects a list is asked to look up by one condition of its filter, where it answers them on one page. */
+function lookedUp(field: Field, filter: unknown): number {
+  // Ours: only lists of mappings have it.
+  const { lookup } = field.extensions as { lookup?: { by: string; max: number } }
+  if (!lookup || typeof filter !== 'object' || filter === null) return 0
+  const asked = (filter as Record<string, unknown>)[lookup.by]
+  return Array.isArray(asked) ? Math.min(asked.length, lookup.max) : 0
 }
 
 /** The value of an argument as the caller sent it: a literal, a variable, or a variable's default. */
@@ -119,5 +130,10 @@ function literalOf(
   }
   if (node?.kind === Kind.INT) return Number(node.value)
   if (node?.kind === Kind.LIST) return node.values
+  if (node?.kind === Kind.OBJECT) {
+    return Object.fromEntries(
+      node.fields.map(({ name, value }) => [name.value, literalOf(value, operation, variables)]),
+    )
+  }
   return undefined
 }

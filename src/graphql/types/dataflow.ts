@@ -15,7 +15,7 @@ import { ORDER_FIELDS, orderInput } from './common.ts'
 import { fileFormat } from './file-format.ts'
 import { node } from './node.ts'
 import { runFilter, runOrder, withinParent } from './run-filter.ts'
-import { segmentMappingFilter } from './segment-mapping.ts'
+import { MAPPING_LOOKUP, mappingArgs, mappingPage } from './segment-mapping.ts'
 
 const dataflowState = builder.enumType('DataflowState', {
   description: 'Whether a dataflow runs.',
@@ -68,14 +68,14 @@ dataflow.implement({
     segmentMappings: t.field({
       type: segmentMappingConnection,
       description: 'The segments mapped in it, oldest first, unmapped ones included.',
-      args: {
-        filter: t.arg({ type: segmentMappingFilter, description: 'Only those that match.' }),
-        ...pageArgs(t.arg),
-      },
-      resolve: ({ id, sandboxId }, { filter, ...args }, { stores, parts }) => {
-        const { maxPageSize } = parts.guardrails
-        return stores.segmentMapping.page({ sandboxId, of: { dataflowId: id }, filter, args, maxPageSize })
-      },
+      args: mappingArgs(t.arg),
+      extensions: MAPPING_LOOKUP,
+      resolve: ({ id, sandboxId }, args, { stores, parts }) =>
+        stores.segmentMapping.page({
+          sandboxId,
+          of: { dataflowId: id },
+          ...mappingPage(args, parts.guardrails),
+        }),
     }),
     runs: t.field({
       type: runConnection,

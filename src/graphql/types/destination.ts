@@ -13,7 +13,7 @@ import {
 import { ORDER_FIELDS, orderInput } from './common.ts'
 import { typeOf } from './destination-type.ts'
 import { node } from './node.ts'
-import { segmentMappingFilter } from './segment-mapping.ts'
+import { MAPPING_LOOKUP, mappingArgs, mappingPage } from './segment-mapping.ts'
 
 export const destinationStatus = builder.enumType('DestinationStatus', {
   description: 'Whether segments are sent to a destination.',
@@ -66,14 +66,14 @@ destination.implement({
     segmentMappings: t.field({
       type: segmentMappingConnection,
       description: 'What a partner needs to put names to the ids it receives, oldest first.',
-      args: {
-        filter: t.arg({ type: segmentMappingFilter, description: 'Only those that match.' }),
-        ...pageArgs(t.arg),
-      },
-      resolve: ({ id, sandboxId }, { filter, ...args }, { stores, parts }) => {
-        const { maxPageSize } = parts.guardrails
-        return stores.segmentMapping.page({ sandboxId, of: { destinationId: id }, filter, args, maxPageSize })
-      },
+      args: mappingArgs(t.arg),
+      extensions: MAPPING_LOOKUP,
+      resolve: ({ id, sandboxId }, args, { stores, parts }) =>
+        stores.segmentMapping.page({
+          sandboxId,
+          of: { destinationId: id },
+          ...mappingPage(args, parts.guardrails),
+        }),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),

@@ -1,4 +1,9 @@
+import type { ArgBuilder } from '@pothos/core'
+import type { Guardrails } from '../../domain/ports.ts'
+import type { PageArgs } from '../../storage/paging.ts'
+import { MAX_NUMBERS, type SegmentMappingFilter } from '../../storage/segment-mapping.ts'
 import { builder } from '../builder.ts'
+import { pageArgs, type Types } from '../connection.ts'
 import { destination, pairFields, present, run, segmentMapping } from '../refs.ts'
 import { node } from './node.ts'
 import { exportMode, schedule } from './schedule.ts'
@@ -68,9 +73,35 @@ segmentMapping.implement({
 export const segmentMappingFilter = builder.inputType('SegmentMappingFilter', {
   description: 'Conditions that must all hold. What is absent or null does not filter.',
   fields: (t) => ({
-    numbers: t.intList({ description: 'Only those with these numbers; at most 1,000.' }),
+    numbers: t.intList({
+      description:
+        'Only those with these numbers, at most 1,000. They come on one page: first and last may be as great as their count, and that is what a page holds when neither is given.',
+    }),
     status: t.field({ type: [mappingStatus], description: 'In one of these states.' }),
     search: t.string({ description: 'Text in elementName, whatever the case, taken literally.' }),
     updatedSince: t.field({ type: 'DateTime', description: 'Changed at this moment or later.' }),
   }),
 })
+
+/** The arguments of a list of mappings below a destination or a dataflow. */
+export const mappingArgs = (t: ArgBuilder<Types>) => ({
+  filter: t({ type: segmentMappingFilter, description: 'Only those that match.' }),
+  ...pageArgs(t),
+})
+
+/** For the cost of such a list: it is as long as what is looked up. */
+export const MAPPING_LOOKUP = { lookup: { by: 'numbers', max: MAX_NUMBERS } } as const
+
+/** What such a list asks its store for: a lookup by numbers is answered on one page. */
+export function mappingPage(
+  { filter, ...args }: PageArgs & { filter?: SegmentMappingFilter | null | undefined },
+  { maxPageSize }: Guardrails,
+) {
+  const asked = filter?.numbers?.length ?? 0
+  const isSized = asked === 0 || args.first != null || args.last != null
+  return {
+    filter,
+    args: isSized ? args : { ...args, first: asked },
+    maxPageSize: Math.max(maxPageSize, asked),
+  }
+}
