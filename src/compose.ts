@@ -13,6 +13,7 @@ import { loadSecretsKey, requireSecretsKey } from './secrets-key.ts'
 import { activationService } from './services/activation.ts'
 import { dataflowService } from './services/dataflow.ts'
 import { destinationService } from './services/destination.ts'
+import { destinationAccountService } from './services/destination-account.ts'
 import { profileService } from './services/profile.ts'
 import { runService } from './services/run.ts'
 import { sandboxService } from './services/sandbox.ts'
@@ -41,7 +42,7 @@ export async function compose(
   const drivers = driverRegistry({ exportRoot: config.exportRoot })
   const vault = createVault(() => loadSecretsKey(config))
   const processId = `proc_${randomUUID()}`
-  const parts = { database, drivers, clock, log, processId }
+  const parts = { database, drivers, vault, clock, log, processId }
   const ctx = {
     database,
     clock,
@@ -55,6 +56,7 @@ export async function compose(
   const services = {
     segment: segmentService(ctx),
     destination: destinationService(ctx),
+    destinationAccount: destinationAccountService(ctx),
     dataflow: dataflowService(ctx),
     activation: activationService(ctx),
     run: runService(ctx),

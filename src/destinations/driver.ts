@@ -20,8 +20,8 @@ export interface Driver {
   delivery: 'FILE' | 'API'
   /** Whether `activate` may send there on demand. */
   allowsAdHoc: boolean
-  /** Settings of the account, or null where none is needed. */
-  accountSettings: z.ZodType | null
+  /** How it is logged in at, or null where no account is needed. */
+  account: DriverAccount | null
   /** Settings of a destination; `parse` gives the normalised form that is stored. */
   settings: z.ZodType<Record<string, unknown>>
   /** Fields that a mapping may or must name; empty: any column. */
@@ -30,11 +30,31 @@ export interface Driver {
   deliverFiles?(target: DeliveryTarget): Promise<FileDelivery>
 }
 
+export interface DriverAccount {
+  /** What anybody may read who may read the account: a host, a user's name. */
+  settings: z.ZodType<Record<string, unknown>>
+  /** What nobody reads again: passwords, keys. Stored sealed. */
+  secrets: z.ZodType<Record<string, unknown>>
+  /**
+   * Logs in, and changes nothing there.
+   * @throws DeliveryError with the destination's own words when it refuses, or cannot be reached
+   */
+  verify(account: OpenAccount, signal: AbortSignal): Promise<void>
+}
+
+/** An account with its secrets opened. It lives as long as one login or one delivery, and is never logged. */
+export interface OpenAccount {
+  settings: Record<string, unknown>
+  secrets: Record<string, unknown>
+}
+
 export interface DeliveryTarget {
   runId: string
   /** The claim's fencing token: a worker that was thought dead writes to names of its own. */
   fence: number
   settings: Record<string, unknown>
+  /** Null for a driver without accounts. */
+  account: OpenAccount | null
   signal: AbortSignal
   log: Logger
 }
@@ -70,6 +90,7 @@ export interface PartWriter {
 
 export type DeliveryErrorCode =
   | 'BAD_SETTINGS'
+  | 'SECRETS_UNREADABLE'
   | 'REFUSED_LOGIN'
   | 'REFUSED_WRITE'
   | 'NAME_TAKEN'

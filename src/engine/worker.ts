@@ -1,14 +1,15 @@
 // Claims runs and sees each to its end. Waiting is cheap and waking is a hint: the poll is the guarantee.
-import { DeliveryError, type Driver } from '../destinations/driver.ts'
+import { DeliveryError } from '../destinations/driver.ts'
 import type { DriverRegistry } from '../destinations/registry.ts'
 import { Unavailable } from '../domain/errors.ts'
 import { fileExtension } from '../domain/file-format.ts'
 import type { RunFailure } from '../domain/model.ts'
-import type { Clock, Logger } from '../domain/ports.ts'
+import type { Clock, Logger, Vault } from '../domain/ports.ts'
 import { type Database, StaleWrite } from '../storage/database.ts'
 import { HEARTBEAT_MS } from '../storage/lease.ts'
 import { type Claim, runLease } from '../storage/run-lease.ts'
 import type { Row } from '../storage/tables.ts'
+import { withDelivery } from './delivery.ts'
 import { type ExportThreads, exportThreads } from './export-threads.ts'
 import { exportRun } from './exporter.ts'
 
@@ -20,6 +21,7 @@ const MAX_BACKOFF_MS = 60_000
 export interface RunWorkerOptions {
   database: Database
   drivers: DriverRegistry
+  vault: Vault
   clock: Clock
   log: Logger
   /** This process, as `database.life` knows it. */
@@ -120,22 +122,12 @@ async function seeThrough(task: Task): Promise<void> {
 
 async function deliver(task: Task, claim: Claim, signal: AbortSignal): Promise<void> {
   const { run, database, lease, threads, clock } = task
-  const delivery = await openDelivery(task, signal)
   const { fileFormat } = run.plan
   if (!fileFormat) throw new Error(`run ${run.id} has no file format`)
   const extension = fileExtension(fileFormat)
-  await exportRun({ database, lease, threads, clock, run, claim, delivery, extension, signal })
-}
-
-function openDelivery({ run, drivers, log }: Task, signal: AbortSignal) {
-  const { type, settings } = run.plan.destination
-  const driver: Driver | undefined = drivers.find(type)
-  if (!driver?.deliverFiles) {
-    throw new DeliveryError('BAD_SETTINGS', `This gateway has no driver that sends files to ${type}.`, {
-      retryable: false,
-    })
-  }
-  return driver.deliverFiles({ runId: run.id, fence: run.fence, settings, signal, log })
+  await withDelivery({ ...task, signal }, (delivery) =>
+    exportRun({ database, lease, threads, clock, run, claim, delivery, extension, signal }),
+  )
 }
 
 /** A refused write says only that something changed; the run row says what. */
@@ -183,8 +175,9 @@ async function settle(task: Task, claim: Claim, thrown: unknown): Promise<void> 
 async function discardParts(task: Task): Promise<void> {
   const { run, log } = task
   try {
-    const delivery = await openDelivery(task, new AbortController().signal)
-    await delivery.discard(run.checkpoint?.baseName ?? run.plan.fileName ?? run.id, [])
+    const name = run.checkpoint?.baseName ?? run.plan.fileName ?? run.id
+    const { signal } = new AbortController()
+    await withDelivery({ ...task, signal }, (delivery) => delivery.discard(name, []))
   } catch (error) {
     log.warn({ runId: run.id, error }, 'temporary files of the run could not be removed')
   }

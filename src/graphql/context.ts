@@ -5,6 +5,7 @@ import type { MappingFeed, RunFeed } from '../engine/feed.ts'
 import type { ActivationService } from '../services/activation.ts'
 import type { DataflowService } from '../services/dataflow.ts'
 import type { DestinationService } from '../services/destination.ts'
+import type { DestinationAccountService } from '../services/destination-account.ts'
 import type { ProfileService } from '../services/profile.ts'
 import type { RunService } from '../services/run.ts'
 import type { SandboxService } from '../services/sandbox.ts'
@@ -20,6 +21,7 @@ export interface ApiParts {
   services: {
     segment: SegmentService
     destination: DestinationService
+    destinationAccount: DestinationAccountService
     dataflow: DataflowService
     activation: ActivationService
     run: RunService

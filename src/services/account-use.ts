@@ -17,7 +17,7 @@ export async function checkAccount(
   use: { driver: Driver; accountId: string | null },
 ): Promise<UserError[]> {
   const { driver, accountId } = use
-  if (driver.accountSettings === null) {
+  if (driver.account === null) {
     return accountId === null ? [] : [invalid(PATH, `A ${driver.type} destination takes no account.`)]
   }
   if (accountId === null) return [invalid(PATH, `A ${driver.type} destination needs an account.`)]

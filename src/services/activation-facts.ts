@@ -33,7 +33,7 @@ export async function loadFacts(
     const driver = ctx.drivers.find(dataflow.destination.type)
     const facts = driver && {
       allowsAdHoc: driver.allowsAdHoc,
-      needsAccount: driver.accountSettings !== null,
+      needsAccount: driver.account !== null,
       takesFiles: driver.delivery === 'FILE',
     }
     return { ...dataflow, destination: { ...dataflow.destination, driver: facts ?? null } }

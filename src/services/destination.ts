@@ -5,10 +5,11 @@ import type { DestinationStatus } from '../domain/model.ts'
 import { checkTexts, normalizeName } from '../domain/text.ts'
 import { dataflowStore } from '../storage/dataflow.ts'
 import { destinationStore } from '../storage/destination.ts'
+import { destinationAccountStore } from '../storage/destination-account.ts'
 import type { Row } from '../storage/tables.ts'
 import { checkAccount } from './account-use.ts'
 import type { ServiceContext } from './context.ts'
-import { parseSettings } from './driver-settings.ts'
+import { parseSettings, unknownType } from './driver-settings.ts'
 import { againWhenStale } from './stale.ts'
 
 export interface CreateDestinationInput {
@@ -33,6 +34,7 @@ export type DestinationService = ReturnType<typeof destinationService>
 export function destinationService(ctx: ServiceContext) {
   const { database, clock, newId, guardrails } = ctx
   const store = destinationStore(database)
+  const accounts = destinationAccountStore(database)
   const dataflows = dataflowStore(database)
 
   const find = async (session: Session, id: string, path: string[]): Promise<Row<'destinations'>> => {
@@ -70,7 +72,10 @@ export function destinationService(ctx: ServiceContext) {
           createdAt: now,
           updatedAt: now,
         }
-        await database.batch(store.insert(row, guardrails.maxDestinationsPerSandbox))
+        await database.batch([
+          ...(accountId ? [accounts.keep(accountId)] : []),
+          ...store.insert(row, guardrails.maxDestinationsPerSandbox),
+        ])
         return find(session, id, ['input'])
       })
     },
@@ -117,7 +122,7 @@ export function removed(destination: Row<'destinations'>, path: string[]): UserE
 async function checkCreation(ctx: ServiceContext, session: Session, input: CreateDestinationInput) {
   const errors = checkTexts(input)
   const driver = ctx.drivers.find(input.type)
-  if (!driver) throw new Refusal([...errors, unknownType(ctx, input.type)])
+  if (!driver) throw new Refusal([...errors, unknownType(ctx.drivers, input.type)])
   const account = await checkAccount(ctx, session, { driver, accountId: input.accountId ?? null })
   const parsed = await parseSettings(driver.settings, input.settings, ['input', 'settings'])
   if ('errors' in parsed) throw new Refusal([...errors, ...account, ...parsed.errors])
@@ -148,10 +153,4 @@ function parseNew(driver: Driver | undefined, row: Row<'destinations'>, settings
   if (driver) return parseSettings(driver.settings, settings, ['input', 'settings'])
   const message = `This gateway has no driver for ${row.type}, so that its settings cannot be changed.`
   return { errors: [invalid(['input', 'settings'], message)] }
-}
-
-function unknownType(ctx: ServiceContext, type: string): UserError {
-  const known = ctx.drivers.list().map((driver) => driver.type)
-  const message = `There is no destination type ${JSON.stringify(type.slice(0, 80))}. Known: ${known.join(', ')}.`
-  return invalid(['input', 'type'], message)
 }

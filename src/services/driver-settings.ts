@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { DriverRegistry } from '../destinations/registry.ts'
 import { invalid, type UserError } from '../domain/errors.ts'
 
 /** More than anybody reads at once. */
@@ -20,6 +21,13 @@ export async function parseSettings(
     )
   })
   return { errors: errors.slice(0, MAX_ERRORS) }
+}
+
+/** INVALID_INPUT for a type that no driver has, naming those there are. */
+export function unknownType(drivers: DriverRegistry, type: string): UserError {
+  const known = drivers.list().map((driver) => driver.type)
+  const message = `There is no destination type ${JSON.stringify(type.slice(0, 80))}. Known: ${known.join(', ')}.`
+  return invalid(['input', 'type'], message)
 }
 
 function sentence(message: string): string {

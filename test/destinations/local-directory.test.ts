@@ -14,7 +14,8 @@ afterEach(() => fs.rmSync(root, { recursive: true, force: true }))
 
 const open = async (folder: string, { runId, fence }: { runId: string; fence: number }) => {
   const settings = localDirectory({ exportRoot: root }).settings.parse({ path: folder })
-  const target = { runId, fence, settings, signal: new AbortController().signal, log: silent }
+  const { signal } = new AbortController()
+  const target = { runId, fence, settings, account: null, signal, log: silent }
   const delivery = await localDirectory({ exportRoot: root }).deliverFiles?.(target)
   if (!delivery) throw new Error('the local driver delivers files')
   return delivery

@@ -25,6 +25,7 @@ function startWorker(drivers: DriverRegistry) {
   const started = runWorker({
     database,
     drivers,
+    vault: ctx.vault,
     clock: ctx.clock,
     log: silent,
     processId: 'proc',

@@ -27,6 +27,7 @@ function aWorker(concurrency = 2) {
   const worker = runWorker({
     database,
     drivers: ctx.drivers,
+    vault: ctx.vault,
     clock: ctx.clock,
     log: silent,
     processId,

@@ -1,5 +1,7 @@
 // The API over real parts and a fresh database; no port unless a test asks for a server.
 import { httpUrl } from '../../src/config.ts'
+import type { Driver } from '../../src/destinations/driver.ts'
+import { driverRegistry } from '../../src/destinations/registry.ts'
 import type { Role } from '../../src/domain/model.ts'
 import type { Guardrails, Logger } from '../../src/domain/ports.ts'
 import { mappingFeed, runFeed } from '../../src/engine/feed.ts'
@@ -11,6 +13,7 @@ import { type EdgeConfig, gatewayYoga } from '../../src/http/yoga.ts'
 import { activationService } from '../../src/services/activation.ts'
 import { dataflowService } from '../../src/services/dataflow.ts'
 import { destinationService } from '../../src/services/destination.ts'
+import { destinationAccountService } from '../../src/services/destination-account.ts'
 import { profileService } from '../../src/services/profile.ts'
 import { runService } from '../../src/services/run.ts'
 import { sandboxService } from '../../src/services/sandbox.ts'
@@ -54,15 +57,34 @@ export async function testGateway(
     config?: Partial<EdgeConfig>
     guardrails?: Partial<Guardrails>
     requestsPerMinute?: number
+    /** Besides those that every gateway has. */
+    drivers?: Driver[]
+    /** Takes everything that is logged; nobody does unless told. */
+    log?: Logger
   } = {},
 ): Promise<TestGateway> {
   const test = await testDatabase()
   const logged: TestGateway['logged'] = []
-  const log: Logger = { ...test.ctx.log, error: (fields, message) => logged.push({ fields, message }) }
-  const ctx = { ...test.ctx, log, guardrails: { ...test.ctx.guardrails, ...options.guardrails } }
+  const below = options.log ?? test.ctx.log
+  const log: Logger = {
+    debug: (...line) => below.debug(...line),
+    info: (...line) => below.info(...line),
+    warn: (...line) => below.warn(...line),
+    error(fields, message) {
+      logged.push({ fields, message })
+      below.error(fields, message)
+    },
+  }
+  const ctx = {
+    ...test.ctx,
+    log,
+    guardrails: { ...test.ctx.guardrails, ...options.guardrails },
+    drivers: driverRegistry({ exportRoot: test.exportRoot }, options.drivers),
+  }
   const services = {
     segment: segmentService(ctx),
     destination: destinationService(ctx),
+    destinationAccount: destinationAccountService(ctx),
     dataflow: dataflowService(ctx),
     activation: activationService(ctx),
     run: runService(ctx),

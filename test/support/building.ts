@@ -17,7 +17,11 @@ const mailer: Driver = {
   title: 'Mailer',
   delivery: 'API',
   allowsAdHoc: true,
-  accountSettings: z.strictObject({ host: z.string() }),
+  account: {
+    settings: z.strictObject({ host: z.string() }),
+    secrets: z.strictObject({ key: z.string() }),
+    verify: async () => {},
+  },
   settings: z.strictObject({ listId: z.number().int(), tags: z.array(z.string()).default([]) }),
   fields: [
     { name: 'email', title: 'E-mail', required: true },

@@ -9,7 +9,7 @@ export function localDirectory({ exportRoot }: { exportRoot: string }): Driver {
     title: 'Local directory',
     delivery: 'FILE',
     allowsAdHoc: true,
-    accountSettings: null,
+    account: null,
     settings: z.strictObject({
       path: z
         .string()

@@ -15,7 +15,7 @@ import { node } from './node.ts'
 const accountStatus = builder.enumType('AccountStatus', {
   description: 'Whether an account can be used.',
   values: {
-    UNVERIFIED: { description: 'Nobody has logged in with it yet.' },
+    UNVERIFIED: { description: 'Nobody has logged in with it yet, as it is set now.' },
     CONNECTED: { description: 'The last login succeeded.' },
     FAILED: { description: 'The last login was refused; lastError says how.' },
     REMOVED: { description: 'Taken out of use; kept for history.' },
@@ -63,7 +63,7 @@ destinationAccount.implement({
     lastVerifiedAt: t.expose('lastVerifiedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When a login was last tried.',
+      description: 'When a login was last tried; null when none was since its settings or secrets were set.',
     }),
     lastError: t.exposeString('lastError', {
       nullable: true,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { DestinationField, Driver } from '../../destinations/driver.ts'
+import type { DestinationField, Driver, DriverAccount } from '../../destinations/driver.ts'
 import { authorize } from '../../domain/access.ts'
 import { builder } from '../builder.ts'
 import type { ApiContext } from '../context.ts'
@@ -46,8 +46,9 @@ destinationType.implement({
     }),
     accountSchema: t.field({
       type: 'JSON',
-      description: 'JSON Schema of the settings of an account; allows nothing where no account is needed.',
-      resolve: (shape) => jsonSchema(driverOf(shape)?.accountSettings),
+      description:
+        'JSON Schema of an account: its `settings` and its `secrets`, which are marked writeOnly; allows nothing where no account is needed.',
+      resolve: (shape) => accountSchema(driverOf(shape)?.account),
     }),
     settingsSchema: t.field({
       type: 'JSON',
@@ -71,8 +72,28 @@ function driverOf(shape: DestinationTypeShape): Driver | null {
   return 'delivery' in shape ? shape : null
 }
 
-function jsonSchema(schema: z.ZodType | null | undefined): unknown {
-  return schema ? z.toJSONSchema(schema, { io: 'input' }) : { type: 'object', additionalProperties: false }
+const NOTHING = { type: 'object', additionalProperties: false }
+
+function jsonSchema(schema: z.ZodType | undefined): unknown {
+  return schema ? z.toJSONSchema(schema, { io: 'input' }) : NOTHING
+}
+
+function accountSchema(account: DriverAccount | null | undefined): unknown {
+  if (!account) return NOTHING
+  const writeOnly: Parameters<typeof z.toJSONSchema>[1] = {
+    io: 'input',
+    override: ({ jsonSchema }) => {
+      jsonSchema.writeOnly = true
+    },
+  }
+  return {
+    ...NOTHING,
+    properties: {
+      settings: jsonSchema(account.settings),
+      secrets: z.toJSONSchema(account.secrets, writeOnly),
+    },
+    required: ['settings', 'secrets'],
+  }
 }
 
 builder.queryField('destinationTypes', (t) =>

@@ -1,0 +1,219 @@
+import { openAccount, sealSecrets, withoutSecrets } from '../destinations/account.ts'
+import { DeliveryError, type DriverAccount, type OpenAccount } from '../destinations/driver.ts'
+import { authorize, type Session } from '../domain/access.ts'
+import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
+import type { Role } from '../domain/model.ts'
+import { checkTexts, normalizeName } from '../domain/text.ts'
+import { destinationAccountStore } from '../storage/destination-account.ts'
+import type { Row } from '../storage/tables.ts'
+import type { ServiceContext } from './context.ts'
+import { parseSettings, unknownType } from './driver-settings.ts'
+import { againWhenStale } from './stale.ts'
+
+export interface CreateDestinationAccountInput {
+  name: string
+  /** A driver's name, e.g. SFTP. */
+  type: string
+  settings: unknown
+  secrets: unknown
+  sharedWith?: readonly Role[] | null | undefined
+  agreeToDataTransfer: boolean
+}
+/** What is absent or null stays as it is. */
+export interface UpdateDestinationAccountInput {
+  id: string
+  name?: string | null | undefined
+  settings?: unknown
+  secrets?: unknown
+  sharedWith?: readonly Role[] | null | undefined
+}
+type Account = Row<'destinationAccounts'>
+export type DestinationAccountService = ReturnType<typeof destinationAccountService>
+
+/** Shorter than a request may take. */
+const LOGIN_MS = 8_000
+const MAX_WORDS = 1_000
+
+/** How and as whom the gateway logs in at destinations. Administrators alone; secrets go in and never come out. */
+export function destinationAccountService(ctx: ServiceContext) {
+  const { database, clock, newId, vault } = ctx
+  const store = destinationAccountStore(database)
+
+  const find = async (session: Session, id: string, path: string[]): Promise<Account> => {
+    const [row] = await store.byIds(session.sandbox.id, [id])
+    if (!row) throw new Refusal(notFound('destination account', id, path))
+    return row
+  }
+  const findKept = async (session: Session, id: string, path: string[]): Promise<Account> => {
+    const row = await find(session, id, path)
+    if (row.status !== 'REMOVED') return row
+    const message = `The account ${JSON.stringify(row.name)} is removed, and that is final. Create another one.`
+    throw new Refusal({ code: 'CONFLICT', message, path, nodeId: id })
+  }
+
+  return {
+    /**
+     * Stores an account, UNVERIFIED, with the agreement that personal data leaves through it.
+     * @throws Refusal with everything that is wrong with the input
+     */
+    async create(session: Session, input: CreateDestinationAccountInput): Promise<Account> {
+      authorize(session, 'accounts:write')
+      const { settings, secrets } = await checkCreation(ctx, input)
+      const id = newId('destinationAccount')
+      const now = clock()
+      const row = {
+        id,
+        sandboxId: session.sandbox.id,
+        name: normalizeName(input.name),
+        type: input.type,
+        settings,
+        secrets: sealSecrets(vault, secrets, id),
+        sharedWith: [...new Set(input.sharedWith)],
+        consentBy: session.name,
+        consentAt: now,
+        status: 'UNVERIFIED' as const,
+        createdAt: now,
+        updatedAt: now,
+      }
+      await database.batch([store.insert(row)])
+      return find(session, id, ['input'])
+    },
+
+    /**
+     * Changes an account. With other settings or secrets it must be verified again before anything leaves through it.
+     * @throws Refusal NOT_FOUND, CONFLICT for a removed account, or with everything that is wrong with the input
+     */
+    async update(session: Session, input: UpdateDestinationAccountInput): Promise<Account> {
+      authorize(session, 'accounts:write')
+      return againWhenStale(database, async () => {
+        const row = await findKept(session, input.id, ['input', 'id'])
+        const { settings, secrets } = await checkUpdate(ctx, row, input)
+        const isOther = settings !== undefined || secrets !== undefined
+        const change = store.update(row, {
+          ...(input.name != null && { name: normalizeName(input.name) }),
+          ...(input.sharedWith != null && { sharedWith: [...new Set(input.sharedWith)] }),
+          ...(settings && { settings }),
+          ...(secrets && { secrets: sealSecrets(vault, secrets, row.id) }),
+          ...(isOther && { status: 'UNVERIFIED' as const, lastVerifiedAt: null, lastError: null }),
+          // Later than what was read, whatever the clock says: it tells a login that the account changed meanwhile.
+          updatedAt: new Date(Math.max(clock().getTime(), row.updatedAt.getTime() + 1)),
+        })
+        await database.batch([change])
+        return find(session, row.id, ['input', 'id'])
+      })
+    },
+
+    /**
+     * Logs in, and records how that went.
+     * @throws Refusal NOT_FOUND, CONFLICT, or DESTINATION_REFUSED with the destination's words
+     */
+    async verify(session: Session, id: string): Promise<Account> {
+      authorize(session, 'accounts:write')
+      // The account may be changed while the destination takes its time: then what it said is about another one.
+      return againWhenStale(database, async () => {
+        const row = await findKept(session, id, ['id'])
+        const refusal = await refusalOf(ctx, row)
+        const lastError = refusal?.detail ?? refusal?.message ?? null
+        const outcome = refusal ? ('FAILED' as const) : ('CONNECTED' as const)
+        await database.batch([store.update(row, { status: outcome, lastVerifiedAt: clock(), lastError })])
+        if (refusal) throw new Refusal(refusal)
+        return find(session, id, ['id'])
+      })
+    },
+
+    /**
+     * Ends an account for good and forgets its secrets. Removing it again changes nothing.
+     * @throws Refusal NOT_FOUND, or IN_USE while a destination that is not removed is built on it
+     */
+    async remove(session: Session, id: string): Promise<Account> {
+      authorize(session, 'accounts:write')
+      return againWhenStale(database, async () => {
+        const row = await find(session, id, ['id'])
+        if (row.status === 'REMOVED') return row
+        const needed = await store.someDestination(id)
+        if (needed) {
+          const message = `The destination ${JSON.stringify(needed.name)} is built on the account ${JSON.stringify(row.name)}. Remove the destination first.`
+          throw new Refusal({ code: 'IN_USE', message, path: ['id'], nodeId: needed.id })
+        }
+        await database.batch([store.keep(id), store.remove(id, clock())])
+        return find(session, id, ['id'])
+      })
+    },
+  }
+}
+
+async function checkCreation(ctx: ServiceContext, input: CreateDestinationAccountInput) {
+  const errors = checkTexts(input)
+  if (!input.agreeToDataTransfer) {
+    const message =
+      'Personal data leaves the gateway through an account. Agree to that by setting agreeToDataTransfer to true.'
+    errors.push({ code: 'CONSENT_MISSING', message, path: ['input', 'agreeToDataTransfer'] })
+  }
+  const driver = ctx.drivers.find(input.type)
+  if (!driver) throw new Refusal([...errors, unknownType(ctx.drivers, input.type)])
+  if (!driver.account) {
+    errors.push(invalid(['input', 'type'], `A ${driver.type} destination takes no account.`))
+    throw new Refusal(errors)
+  }
+  const settings = await parseSettings(driver.account.settings, input.settings, ['input', 'settings'])
+  const secrets = await parseSettings(driver.account.secrets, input.secrets, ['input', 'secrets'])
+  if ('errors' in settings) errors.push(...settings.errors)
+  if ('errors' in secrets) errors.push(...secrets.errors)
+  if (errors.length > 0 || 'errors' in settings || 'errors' in secrets) throw new Refusal(errors)
+  return { settings: settings.settings, secrets: secrets.settings }
+}
+
+async function checkUpdate(ctx: ServiceContext, row: Account, input: UpdateDestinationAccountInput) {
+  const errors = checkTexts(input)
+  const login = ctx.drivers.find(row.type)?.account
+  const parse = async (part: 'settings' | 'secrets') => {
+    if (input[part] == null) return undefined
+    if (!login) throw new Refusal([...errors, noDriver(row, ['input', part])])
+    const parsed = await parseSettings(login[part], input[part], ['input', part])
+    if ('settings' in parsed) return parsed.settings
+    errors.push(...parsed.errors)
+  }
+  const parsed = { settings: await parse('settings'), secrets: await parse('secrets') }
+  if (errors.length > 0) throw new Refusal(errors)
+  return parsed
+}
+
+/** Logs in: null when that went well. */
+async function refusalOf({ drivers, vault, log }: ServiceContext, row: Account): Promise<UserError | null> {
+  const login = drivers.find(row.type)?.account
+  if (!login) throw new Refusal(noDriver(row, ['id']))
+  try {
+    await logIn(login, openAccount(vault, row))
+    return null
+  } catch (error) {
+    if (!(error instanceof DeliveryError)) throw error
+    log.warn({ accountId: row.id, error }, 'a login at a destination failed')
+    const { message } = error
+    if (error.code === 'SECRETS_UNREADABLE')
+      return { code: 'CONFLICT', message, path: ['id'], nodeId: row.id }
+    return {
+      code: 'DESTINATION_REFUSED',
+      message: `The login with the account ${JSON.stringify(row.name)} failed. Mend its settings or secrets, then verify it again.`,
+      path: ['id'],
+      detail: message
+        .replace(/\p{Cc}+/gu, ' ')
+        .slice(0, MAX_WORDS)
+        .toWellFormed(),
+    }
+  }
+}
+
+async function logIn(login: DriverAccount, account: OpenAccount): Promise<void> {
+  const signal = AbortSignal.timeout(LOGIN_MS)
+  try {
+    await login.verify(account, signal)
+  } catch (error) {
+    if (!signal.aborted) throw withoutSecrets(error, account)
+    const seconds = LOGIN_MS / 1000
+    throw new DeliveryError('UNAVAILABLE', `No answer within ${seconds} seconds.`, { retryable: true })
+  }
+}
+
+function noDriver(row: Account, path: string[]): UserError {
+  return invalid(path, `This gateway has no driver for ${row.type} that logs in with an account.`)
+}
