@@ -57,6 +57,12 @@ export function visibleDestinations(session: Session): readonly string[] | null 
   return session.destinationIds ?? (session.roles.includes('PARTNER') ? [] : null)
 }
 
+/** Those of the roles that a token with `owned` may take on: its own, and an administrator's token any but PARTNER. */
+export function rolesWithin(owned: readonly Role[], wanted: readonly Role[]): Role[] {
+  const isAdmin = owned.includes('ADMIN')
+  return wanted.filter((role) => owned.includes(role) || (isAdmin && role !== 'PARTNER'))
+}
+
 /** For answers that hold less where less is allowed. */
 export function isAllowed(session: Session, action: Action): boolean {
   const allowed: readonly Role[] = ACTIONS[action]

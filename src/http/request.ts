@@ -27,6 +27,22 @@ export function send(req: IncomingMessage, res: ServerResponse, { status, header
   res.end(JSON.stringify(body))
 }
 
+/** The whole body; null as soon as it is longer than `max` bytes. @throws when the client goes away */
+export function readBody(req: IncomingMessage, max: number): Promise<Uint8Array | null> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let length = 0
+    req.on('data', (chunk: Buffer) => {
+      length += chunk.length
+      if (length > max) resolve(null)
+      else chunks.push(chunk)
+    })
+    req.once('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
+    req.once('error', reject)
+    req.once('close', () => reject(new Error('the client went away')))
+  })
+}
+
 /** Ends a request whose body has not arrived in time. */
 export function limitBodyTime(req: IncomingMessage, res: ServerResponse): void {
   const timer = setTimeout(() => {

@@ -5,6 +5,7 @@ import type { ApiParts } from '../graphql/context.ts'
 import { type Answer, denialAnswer, errorAnswer, unavailableAnswer } from './answer.ts'
 import { authenticator } from './auth.ts'
 import { importRoute } from './import-route.ts'
+import { oauthRoute } from './oauth-route.ts'
 import { newLimits } from './rate-limit.ts'
 import { credentialsOf, limitBodyTime, pathOf, send } from './request.ts'
 import { shortWay } from './short-way.ts'
@@ -37,6 +38,7 @@ export function httpServer({ parts, config, isEngineRunning }: HttpServerOptions
   const short = shortWay({ yoga, authenticate, log })
   const sockets = socketEdge({ parts, yoga, authenticate, log })
   const importProfiles = importRoute(parts)
+  const issueToken = oauthRoute({ parts, limits })
   const streams = new Set<ServerResponse>()
   let isDraining = false
 
@@ -60,6 +62,7 @@ export function httpServer({ parts, config, isEngineRunning }: HttpServerOptions
     }
     if (path === '/healthz') return { status: 200, body: { status: 'alive' } }
     if (path === '/readyz') return readiness()
+    if (path === '/oauth/token') return issueToken(req)
     const admission = await authenticate(credentialsOf(req))
     if ('denied' in admission) return denialAnswer(admission.denied)
     if (path === '/import') return importProfiles(req, admission.session)

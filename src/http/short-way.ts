@@ -10,7 +10,7 @@ import { type Answer, denialAnswer } from './answer.ts'
 import type { Authenticate } from './auth.ts'
 import { MAX_BODY, readParams } from './params.ts'
 import { rateHeaders } from './rate-limit.ts'
-import { credentialsOf } from './request.ts'
+import { credentialsOf, readBody } from './request.ts'
 import { noStream } from './request-check.ts'
 import { type MediaType, resultAnswer } from './result.ts'
 import type { GatewayYoga } from './yoga.ts'
@@ -59,7 +59,7 @@ export function shortWay(options: { yoga: GatewayYoga; authenticate: Authenticat
     async answer(req, type) {
       const admission = await authenticate(credentialsOf(req))
       if ('denied' in admission) return denialAnswer(admission.denied)
-      const body = await readBody(req)
+      const body = await readBody(req, MAX_BODY)
       const result = body ? await execute(body, admission) : { errors: [tooLarge()] }
       const { headers, ...answer } = resultAnswer(result, type)
       return { ...answer, headers: { ...rateHeaders(admission.rate), ...headers } }
@@ -78,19 +78,3 @@ function mediaTypeOf(accept: string | undefined): MediaType | null {
 
 const tooLarge = () =>
   refusal('REQUEST_ENTITY_TOO_LARGE', `The body may have at most ${MAX_BODY} bytes.`, { status: 413 })
-
-/** The whole body; null as soon as it is longer than allowed. @throws when the client goes away */
-function readBody(req: IncomingMessage): Promise<Uint8Array | null> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let length = 0
-    req.on('data', (chunk: Buffer) => {
-      length += chunk.length
-      if (length > MAX_BODY) resolve(null)
-      else chunks.push(chunk)
-    })
-    req.once('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
-    req.once('error', reject)
-    req.once('close', () => reject(new Error('the client went away')))
-  })
-}

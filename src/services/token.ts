@@ -1,13 +1,14 @@
-// Opaque bearer tokens. A secret is 256 random bits, shown once; only its SHA-256 is stored, so a lookup by hash
-// is the comparison, and its timing tells nothing about a secret that is near.
+// API tokens: opaque bearer tokens, and the clients of /oauth/token. A secret is 256 random bits, shown once; only its
+// SHA-256 is stored, so a lookup by hash is the comparison, and its timing tells nothing about a secret that is near.
 import { createHash, randomBytes } from 'node:crypto'
-import { authorize, type Session } from '../domain/access.ts'
+import { authorize, rolesWithin, type Session } from '../domain/access.ts'
 import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
 import type { Role } from '../domain/model.ts'
 import { checkName, normalizeName } from '../domain/text.ts'
 import { destinationStore } from '../storage/destination.ts'
 import type { Row } from '../storage/tables.ts'
 import { tokenStore } from '../storage/token.ts'
+import { accessTokens } from './access-token.ts'
 import type { ServiceContext } from './context.ts'
 
 export interface CreateTokenInput {
@@ -25,12 +26,14 @@ export type TokenService = ReturnType<typeof tokenService>
 
 const USE_RECORDED_EVERY_MS = 60_000
 const MAX_SECRET_LENGTH = 512
+const JWT = /^[\w-]{1,2000}\.[\w-]{1,8000}\.[\w-]{0,2000}$/
 const ADMIN_CLIENT_ID = 'cli_admin'
 
 export function tokenService(ctx: ServiceContext) {
   const { database, clock, newId, log } = ctx
   const store = tokenStore(database)
   const destinations = destinationStore(database)
+  const access = accessTokens(ctx)
 
   const recordUse = async (token: Row<'apiTokens'>) => {
     const now = clock()
@@ -42,6 +45,25 @@ export function tokenService(ctx: ServiceContext) {
   }
   const isLive = (token: Row<'apiTokens'>) =>
     token.revokedAt === null && (token.expiresAt === null || token.expiresAt > clock())
+  const bySecret = async (secret: string): Promise<Row<'apiTokens'> | null> => {
+    if (secret === '' || secret.length > MAX_SECRET_LENGTH) return null
+    const token = await store.bySecretHash(hashOf(secret))
+    return token && isLive(token) ? token : null
+  }
+  const identityOf = async (token: Row<'apiTokens'>): Promise<Identity> => {
+    await recordUse(token)
+    const { id: tokenId, name, roles, destinationIds, sandboxId, expiresAt } = token
+    return { tokenId, name, roles, destinationIds, sandboxId, expiresAt }
+  }
+  /** An access token is worth what its API token is worth now, in the roles that were asked for. */
+  const byAccessToken = async (jwt: string): Promise<Identity | null> => {
+    const claims = await access.verify(jwt)
+    const token = claims && (await store.byId(claims.tokenId))
+    if (!claims || !token || !isLive(token)) return null
+    const roles = rolesWithin(token.roles, claims.roles)
+    if (roles.length === 0) return null
+    return { ...(await identityOf(token)), roles, expiresAt: earlier(claims.expiresAt, token.expiresAt) }
+  }
 
   return {
     /**
@@ -88,15 +110,25 @@ export function tokenService(ctx: ServiceContext) {
       return { ...token, revokedAt }
     },
 
-    /** Who holds the secret, or null for an unknown, expired or revoked one: nobody can tell which. */
-    async authenticate(secret: string): Promise<Identity | null> {
-      if (secret === '' || secret.length > MAX_SECRET_LENGTH) return null
-      const token = await store.bySecretHash(hashOf(secret))
-      if (!token || !isLive(token)) return null
-      await recordUse(token)
-      const { id: tokenId, name, roles, destinationIds, sandboxId, expiresAt } = token
-      return { tokenId, name, roles, destinationIds, sandboxId, expiresAt }
+    /** Who shows this bearer token, or null for an unknown, expired or revoked one: nobody can tell which. */
+    async authenticate(bearer: string): Promise<Identity | null> {
+      const token = await bySecret(bearer)
+      if (token) return identityOf(token)
+      return JWT.test(bearer) ? byAccessToken(bearer) : null
     },
+
+    /** The API token whose client id and secret these are, or null: nobody can tell which of them is wrong. */
+    async client(clientId: string, secret: string): Promise<Row<'apiTokens'> | null> {
+      const token = await bySecret(secret)
+      return token?.clientId === clientId ? token : null
+    },
+
+    /** A JWT that stands for an API token, in some of the roles that it may take on. */
+    async issueAccess(token: Row<'apiTokens'>, roles: readonly Role[]): Promise<string> {
+      await recordUse(token)
+      return access.issue(token, roles)
+    },
+    accessLifetimeSeconds: access.lifetimeSeconds,
 
     /** Whether a session that was good when a stream began is still good: neither expired, nor its token revoked. */
     async isLive({ tokenId, expiresAt }: Session): Promise<boolean> {
@@ -129,6 +161,10 @@ export function tokenService(ctx: ServiceContext) {
       return configured ? null : secret
     },
   }
+}
+
+function earlier(date: Date, other: Date | null): Date {
+  return other && other < date ? other : date
 }
 
 function newSecret(): string {

@@ -56,15 +56,11 @@ describe('who may come in', () => {
     expect((await gateway.ask(VIEWER, {}, { sandbox: 'absent' })).status).toBe(403)
   })
 
-  it('lets a partner do nothing but ask who it is', async () => {
+  it('keeps a partner from what is not its own', async () => {
     const destinationIds = [await destination()]
     const token = await gateway.token(['PARTNER'], { destinationIds })
     expect((await gateway.data(VIEWER, {}, { token })).viewer.roles).toEqual(['PARTNER'])
-    for (const query of [
-      '{ segments { totalCount } }',
-      '{ destinationTypes { name } }',
-      '{ node(id: "x") { id } }',
-    ]) {
+    for (const query of ['{ segments { totalCount } }', '{ destinationTypes { name } }']) {
       const { errors } = await gateway.ask(query, {}, { token })
       expect(errors?.[0]?.extensions.code).toBe('FORBIDDEN')
     }

@@ -112,6 +112,26 @@ describe('the README', () => {
     expect(await shell(command.replace('run_…', runId))).toContain('"type":"SUCCEEDED"')
   })
 
+  it('has a curl that trades a secret for an access token', async () => {
+    const api = apiOf(demo.env.GATEWAY_URL, demo.env.GATEWAY_TOKEN)
+    const made = await api<{ createApiToken: { secret: string; apiToken: { clientId: string } } }>(
+      'mutation { createApiToken(input: { name: "R", roles: [ADMIN] }) { secret apiToken { clientId } } }',
+    )
+    const { secret, apiToken } = made.createApiToken
+    const env = { ...demo.env, CLIENT_ID: apiToken.clientId, CLIENT_SECRET: secret }
+    const [command = ''] = fences('sh', '/oauth/token')
+    const { stdout } = await run('bash', ['-ec', command], { env })
+    const [shown = ''] = fences('json', 'access_token')
+    const answer = JSON.parse(stdout)
+    const varying = { access_token: '', expires_in: 0 }
+    expect({ ...answer, ...varying }).toEqual({ ...JSON.parse(shown), ...varying })
+    const { viewer } = await apiOf(
+      demo.env.GATEWAY_URL,
+      answer.access_token,
+    )<{ viewer: object }>('{ viewer { name roles } }')
+    expect(viewer).toEqual({ name: 'R', roles: ['VIEWER'] })
+  })
+
   it('has a curl that imports', async () => {
     const [command = ''] = fences('sh', '/import?key=')
     expect(JSON.parse(await shell(command))).toEqual({ inserted: 1, updated: 0, rejected: 0, rejections: [] })
