@@ -125,6 +125,8 @@ export interface RunPlan {
   dataflow: { id: string; name: string }
   segment: { id: string; name: string }
   snapshot: { id: string; version: number }
+  /** Of the snapshot, only the profiles that the destination refused in this run; absent: all. */
+  refusedIn?: string
   fields: FieldMapping[]
   deduplicateBy: string[]
   consentAttribute: string | null

@@ -51,21 +51,26 @@ export function planRun(options: {
 
 /**
  * The plan of a run that repeats an earlier one: the same snapshot and fields, to the destination as it is set now,
- * under a name of its own. Only a static name, which says that the newest file replaces the last, is used again.
+ * under a name of its own. Only a static name, which says that the newest file replaces the last, is used again, and
+ * that only for a whole snapshot: a part of one must not replace it.
  */
 export function planRetry(options: {
   earlier: { id: string; plan: RunPlan }
   runId: string
   dataflow: PlannedDataflow
   naming: Naming
+  /** Repeats only what the destination refused in this run. */
+  refusedIn?: string
 }): RunPlan {
-  const { earlier, runId, dataflow, naming } = options
+  const { earlier, runId, dataflow, naming, refusedIn } = options
   const { plan } = earlier
   const named = nameFile({ dataflow, segment: plan.segment, naming })
-  const fresh = { ...plan, ...pinDestination(dataflow.destination), ...named }
+  const part = refusedIn === undefined ? {} : { refusedIn }
+  const fresh: RunPlan = { ...plan, ...part, ...pinDestination(dataflow.destination), ...named }
   const hadOwnName = plan.fileName?.endsWith(suffix(earlier.id)) ?? false
   const repeatsName = !fresh.isStaticName && fresh.fileName === plan.fileName
-  return hadOwnName || repeatsName ? withOwnName(fresh, runId) : fresh
+  const wouldReplace = fresh.isStaticName && fresh.refusedIn !== undefined
+  return hadOwnName || repeatsName || wouldReplace ? withOwnName(fresh, runId) : fresh
 }
 
 /** The plan under a name that no other run has. */

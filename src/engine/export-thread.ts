@@ -58,6 +58,7 @@ async function exportAll({ source, plan, afterProfileId, part: firstPart }: Expo
   const options: EncoderOptions = { columns: plan.fields, hasConsent: plan.consentAttribute !== null, format }
   const reader = openExportReader(source, {
     version: plan.snapshot.version,
+    refusedIn: plan.refusedIn ?? null,
     paths: plan.fields.map((field) => field.source),
     deduplicateBy: plan.deduplicateBy,
     required: plan.fields.filter((field) => field.required).map((field) => field.source),

@@ -27,6 +27,31 @@ export function runService(ctx: ActivationContext) {
     return run
   }
 
+  /** Queues a run of what `select` takes of an ended one: of everything, or of a part. */
+  const repeatRun = async (
+    session: Session,
+    id: string,
+    select: (earlier: Row<'runs'>) => Promise<Selection>,
+  ): Promise<Row<'runs'>> => {
+    authorize(session, 'runs:control')
+    // Whoever was faster, with another run of the segment or a change of its dataflow, shows in the facts when they are read again.
+    return againWhenStale(database, async () => {
+      const earlier = await find(session, id)
+      refuseRetrying(earlier)
+      const selection = await select(earlier)
+      const { dataflowId, segmentId } = earlier
+      const request = readRequest({ activations: [{ dataflowId, segmentIds: [segmentId] }] })
+      const facts = await loadFacts(ctx, session, request)
+      const errors = retryViolations(facts).map((error) => asUserError(error, earlier))
+      if (errors.length > 0) throw new Refusal(errors)
+      await requireSnapshot(ctx, earlier)
+      const run = repeat(ctx, { earlier, selection, facts, session })
+      await database.batch([...activationStore(database).keepTargets([run]), ...store.insertQueued(run)])
+      database.wake.notify('runs')
+      return find(session, run.id)
+    })
+  }
+
   return {
     /**
      * Ends a queued run at once and asks the worker of a processing one to stop, which it does before a file appears.
@@ -51,25 +76,26 @@ export function runService(ctx: ActivationContext) {
      * Queues a new run of an ended one: the same segment, snapshot and fields, to the destination as it is set now.
      * @throws Refusal NOT_FOUND, or CONFLICT with the id of what stands in the way
      */
-    async retry(session: Session, id: string): Promise<Row<'runs'>> {
-      authorize(session, 'runs:control')
-      // Whoever was faster, with another run of the segment or a change of its dataflow, shows in the facts when they are read again.
-      return againWhenStale(database, async () => {
-        const earlier = await find(session, id)
-        refuseRetrying(earlier)
-        const { dataflowId, segmentId } = earlier
-        const request = readRequest({ activations: [{ dataflowId, segmentIds: [segmentId] }] })
-        const facts = await loadFacts(ctx, session, request)
-        const errors = retryViolations(facts).map((error) => asUserError(error, earlier))
-        if (errors.length > 0) throw new Refusal(errors)
-        await requireSnapshot(ctx, earlier)
-        const run = repeat(ctx, { earlier, facts, session })
-        await database.batch([...activationStore(database).keepTargets([run]), ...store.insertQueued(run)])
-        database.wake.notify('runs')
-        return find(session, run.id)
-      })
-    },
+    retry: (session: Session, id: string): Promise<Row<'runs'>> =>
+      repeatRun(session, id, async ({ total }) => ({ total })),
+
+    /**
+     * Queues a new run of those profiles of an ended one that the destination refused.
+     * @throws Refusal NOT_FOUND, or CONFLICT with the id of what stands in the way
+     */
+    retryRejections: (session: Session, id: string): Promise<Row<'runs'>> =>
+      repeatRun(session, id, async (earlier) => {
+        const total = await store.countRefused(id)
+        if (total > 0) return { total, refusedIn: earlier.id }
+        throw conflict(id, `The destination refused no profile of run ${id}; there is nothing to send again.`)
+      }),
   }
+}
+
+/** What of an earlier run is sent again: all of it, or what the destination refused in it. */
+interface Selection {
+  total: number | null
+  refusedIn?: string
 }
 
 function refuseCancelling(run: Row<'runs'>): void {
@@ -97,9 +123,10 @@ async function requireSnapshot({ database }: ActivationContext, run: Row<'runs'>
 
 function repeat(
   ctx: ActivationContext,
-  options: { earlier: Row<'runs'>; facts: LoadedFacts; session: Session },
+  options: { earlier: Row<'runs'>; selection: Selection; facts: LoadedFacts; session: Session },
 ) {
-  const { earlier, facts, session } = options
+  const { earlier, selection, facts, session } = options
+  const { total, ...part } = selection
   const dataflow = facts.dataflows.get(earlier.dataflowId)
   const mapping = facts.mappings.get(pairKey(earlier.dataflowId, earlier.segmentId))
   if (!dataflow || !mapping) throw new Error(`the guardrails let ${earlier.id} pass without its facts`)
@@ -120,8 +147,8 @@ function repeat(
     // Asked for by somebody, whatever the earlier run was, so it counts as the segment's one ad-hoc run.
     trigger: 'AD_HOC' as const,
     mode: earlier.mode,
-    plan: planRetry({ earlier, runId, dataflow, naming }),
-    total: earlier.total,
+    plan: planRetry({ earlier, runId, dataflow, naming, ...part }),
+    total,
     retryOf: earlier.id,
     createdAt: facts.now,
   }

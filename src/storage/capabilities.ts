@@ -29,6 +29,8 @@ export interface ExportSource {
 export interface ExportQuery {
   /** The pinned membership version. */
   version: number
+  /** Only the members that the destination refused in this run; null: all. */
+  refusedIn: string | null
   /** Dotted attribute paths, one column each. */
   paths: string[]
   /** Paths that together identify duplicates; empty for none. */

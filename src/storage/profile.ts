@@ -1,5 +1,5 @@
 // Profiles, their identity namespaces, and what is known of their attributes.
-import { and, eq, exists, inArray, notExists, or, type SQL, sql } from 'drizzle-orm'
+import { and, eq, exists, inArray, isNotNull, notExists, or, type SQL, sql } from 'drizzle-orm'
 import type { AttributeType } from '../domain/value-type.ts'
 import { chunks } from './chunks.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
@@ -37,6 +37,33 @@ export function profileStore(database: Database) {
         .innerJoin(members, eq(members.version, snapshots.version))
         .where(and(eq(snapshots.id, runs.snapshotId), eq(members.profileId, profileId))),
     )
+
+  /** Those of the runs that send the profile: a run of what an earlier one was refused sends only that. */
+  const sending = async (runIds: string[], profileId: number): Promise<string[]> => {
+    const others = new Set<string>()
+    for (const ids of chunks(runIds, IDS_A_STATEMENT)) {
+      const parts = await db
+        .select({ id: runs.id, plan: runs.plan })
+        .from(runs)
+        .where(and(inArray(runs.id, ids), isNotNull(runs.retryOf)))
+      const refusals = await db
+        .select({ runId: rejections.runId })
+        .from(rejections)
+        .where(
+          and(
+            inArray(
+              rejections.runId,
+              parts.flatMap(({ plan }) => plan.refusedIn ?? []),
+            ),
+            eq(rejections.profileId, profileId),
+            eq(rejections.reason, 'REFUSED_BY_DESTINATION'),
+          ),
+        )
+      const refusedIn = new Set(refusals.map(({ runId }) => runId))
+      for (const { id, plan } of parts) if (plan.refusedIn && !refusedIn.has(plan.refusedIn)) others.add(id)
+    }
+    return runIds.filter((id) => !others.has(id))
+  }
 
   return {
     /** Goes into every write of profiles: what was computed before is out of date. */
@@ -114,7 +141,7 @@ export function profileStore(database: Database) {
       ]
     },
 
-    /** Runs that deliver the profile, or have: their snapshot has it and they did not reject it. */
+    /** Runs that deliver the profile, or have: it is among what they send, and they did not reject it. */
     async runIdsWith(sandboxId: string, profileId: number): Promise<string[]> {
       const rejected = db
         .select({ runId: rejections.runId })
@@ -134,7 +161,10 @@ export function profileStore(database: Database) {
             ),
           ),
       )
-      return rows.map(([id]) => String(id))
+      return sending(
+        rows.map(([id]) => String(id)),
+        profileId,
+      )
     },
 
     /** Runs of the sandbox whose files are appearing just now. */

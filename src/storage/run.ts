@@ -152,6 +152,16 @@ export function runStore(database: Database) {
         .orderBy(runEvents.seq)
         .limit(limit),
 
+    /** How many profiles the destination refused in the run. There may be very many: counted off the event loop. */
+    async countRefused(runId: string): Promise<number> {
+      const { rejections } = tables
+      const isRefused = and(eq(rejections.runId, runId), eq(rejections.reason, 'REFUSED_BY_DESTINATION'))
+      const [row] = await database.aside(
+        db.select({ count: sql`count(*)` }).from(rejections).where(isRefused),
+      )
+      return Number(row?.[0] ?? 0)
+    },
+
     rejectionPage: (options: {
       runId: string
       filter?: RejectionFilter | null | undefined

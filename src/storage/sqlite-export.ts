@@ -16,14 +16,13 @@ export function sqliteExportReader(file: string, query: ExportQuery): ExportRead
   const mark = hasDuplicates
     ? "case when exists (select 1 from temp.duplicates d where d.profile_id = m.profile_id) then 'd' else '' end ||"
     : ''
-  // CROSS JOIN keeps the order of the tables: the planner would scan all profiles otherwise.
+  const members = membersOf(query)
   const pageOf = `
     select count(*), max(id), cast(group_concat(line, '') as blob) from (
       select m.profile_id as id,
         m.profile_id || ${mark} json_extract(p.attributes, ${marks(paths.length)}) || char(10) as line
-      from members m cross join profiles p
-      where p.id = m.profile_id and m.version = ? and m.profile_id > ?
-      order by m.profile_id limit ?)`
+      from ${members.from} where ${members.where} and ${members.id} > ?
+      order by ${members.id} limit ?)`
   let page: BetterSqlite.Statement | undefined
 
   return {
@@ -32,7 +31,7 @@ export function sqliteExportReader(file: string, query: ExportQuery): ExportRead
       page = connection.prepare(pageOf).raw()
     },
     async page(afterProfileId, limit) {
-      const row = page?.get(...paths, query.version, afterProfileId, limit) as [
+      const row = page?.get(...paths, ...members.values, afterProfileId, limit) as [
         number,
         number | null,
         Buffer | null,
@@ -46,6 +45,20 @@ export function sqliteExportReader(file: string, query: ExportQuery): ExportRead
   }
 }
 
+/** The tables that an export reads, `m` the members and `p` their profiles, with the values that `where` takes. */
+function membersOf({ version, refusedIn }: ExportQuery) {
+  // CROSS JOIN keeps the order of the tables: the planner would scan all profiles otherwise.
+  const from = 'members m cross join profiles p'
+  const where = 'p.id = m.profile_id and m.version = ?'
+  if (refusedIn === null) return { from, where, id: 'm.profile_id', values: [version] }
+  return {
+    from: `rejections r cross join ${from}`,
+    where: `r.run_id = ? and r.reason = 'REFUSED_BY_DESTINATION' and m.profile_id = r.profile_id and ${where}`,
+    id: 'r.profile_id',
+    values: [refusedIn, version],
+  }
+}
+
 /**
  * Fills temp.duplicates: of the profiles that may leave and share all values of the key, every one but the first.
  * A profile without a value in the key is never a duplicate.
@@ -53,6 +66,7 @@ export function sqliteExportReader(file: string, query: ExportQuery): ExportRead
 function findDuplicates(connection: BetterSqlite.Database, query: ExportQuery): void {
   const keys = query.deduplicateBy.map(sqliteJsonPath)
   const required = query.required.map(sqliteJsonPath)
+  const members = membersOf(query)
   const key = keys.map(() => 'json_extract(p.attributes, ?)')
   const conditions = [
     ...key.map((value) => `${value} is not null`),
@@ -65,13 +79,12 @@ function findDuplicates(connection: BetterSqlite.Database, query: ExportQuery): 
     .prepare(
       `insert into temp.duplicates select id from (
          select m.profile_id as id, row_number() over (partition by ${key.join(', ')} order by m.profile_id) as place
-         from members m cross join profiles p
-         where p.id = m.profile_id and m.version = ? and ${conditions.join(' and ')})
+         from ${members.from} where ${members.where} and ${conditions.join(' and ')})
        where place > 1`,
     )
     .run(
       ...keys,
-      query.version,
+      ...members.values,
       ...keys,
       ...required,
       ...(query.consent === null ? [] : [sqliteJsonPath(query.consent)]),

@@ -18,4 +18,11 @@ builder.mutationFields((t) => ({
     args: { id: t.arg.id({ required: true, description: 'The id of a run that has ended, run_….' }) },
     resolve: (_, { id }, { session, parts }) => payload('run', parts.services.run.retry(session, id)),
   }),
+  retryRejections: t.field({
+    type: runPayload,
+    description: 'A new run of only the profiles that the destination refused.',
+    args: { id: t.arg.id({ required: true, description: 'The id of a run that has ended, run_….' }) },
+    resolve: (_, { id }, { session, parts }) =>
+      payload('run', parts.services.run.retryRejections(session, id)),
+  }),
 }))
