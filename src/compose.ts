@@ -5,6 +5,7 @@ import { type Config, httpUrl } from './config.ts'
 import { driverRegistry } from './destinations/registry.ts'
 import type { Clock, Logger } from './domain/ports.ts'
 import { mappingFeed, runFeed } from './engine/feed.ts'
+import { runWatch } from './engine/run-watch.ts'
 import { segmentationWorker } from './engine/segmentation.ts'
 import { runWorker } from './engine/worker.ts'
 import type { ApiParts } from './graphql/context.ts'
@@ -64,7 +65,11 @@ export async function compose(
     token: tokenService(ctx),
     sandbox: sandboxService(ctx),
   }
-  const feeds = { feed: runFeed({ database }), mappingFeed: mappingFeed({ database }) }
+  const feeds = {
+    feed: runFeed({ database }),
+    mappingFeed: mappingFeed({ database }),
+    runWatch: runWatch({ database, clock }),
+  }
   const api: ApiParts = { database, services, ...feeds, drivers, guardrails: config.guardrails, clock, log }
   const exports = runWorker({ ...parts, concurrency: config.workers })
   const segmentation = segmentationWorker({ ...parts, newId })

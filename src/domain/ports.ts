@@ -6,7 +6,7 @@ export type Clock = () => Date
 export type NewId = (noun: Noun) => string
 /** Where something may have changed. A hint only: whoever waits polls as well. */
 export interface Wake {
-  /** Topics: `runs` (the queue), `jobs` (segmentation), `run:<id>` (a run's log), `mappings:<destination id>`. */
+  /** Topics: `runs` (the queue), `jobs` (segmentation), `run:<id>` (a run's log), `run-logs` (any run's), `mappings:<destination id>`. */
   notify(topic: string): void
   /** Resolves at the next notify of the topic, after `ms` at the latest, or when the signal aborts; leaves nothing behind. */
   wait(topic: string, ms: number, signal?: AbortSignal): Promise<void>

@@ -2,6 +2,7 @@ import type { DriverRegistry } from '../destinations/registry.ts'
 import type { Session } from '../domain/access.ts'
 import type { Clock, Guardrails, Logger } from '../domain/ports.ts'
 import type { MappingFeed, RunFeed } from '../engine/feed.ts'
+import type { RunWatch } from '../engine/run-watch.ts'
 import type { ActivationService } from '../services/activation.ts'
 import type { DataflowService } from '../services/dataflow.ts'
 import type { DestinationService } from '../services/destination.ts'
@@ -31,6 +32,7 @@ export interface ApiParts {
   }
   feed: RunFeed
   mappingFeed: MappingFeed
+  runWatch: RunWatch
   drivers: DriverRegistry
   guardrails: Guardrails
   clock: Clock

@@ -12,6 +12,7 @@ import { violations } from '../domain/guardrails.ts'
 import { checkName, normalizeName } from '../domain/text.ts'
 import { activationStore } from '../storage/activation.ts'
 import { runStore } from '../storage/run.ts'
+import { announceRun } from '../storage/run-event.ts'
 import type { Row } from '../storage/tables.ts'
 import { type LoadedFacts, loadFacts } from './activation-facts.ts'
 import { type ActivationContext, plannedRuns } from './activation-runs.ts'
@@ -76,6 +77,7 @@ export function activationService(ctx: ActivationContext) {
       store.insert(activation),
       ...runs.flatMap(insertQueued),
     ])
+    for (const run of runs) announceRun(database, run.id)
     database.wake.notify('runs')
     return answer(activation)
   }

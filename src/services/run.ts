@@ -6,7 +6,7 @@ import { planRetry } from '../domain/run-plan.ts'
 import { activationStore } from '../storage/activation.ts'
 import { activationFactsStore } from '../storage/activation-facts.ts'
 import { runStore } from '../storage/run.ts'
-import { TERMINAL_STATUSES } from '../storage/run-event.ts'
+import { announceRun, TERMINAL_STATUSES } from '../storage/run-event.ts'
 import type { Row } from '../storage/tables.ts'
 import { type LoadedFacts, loadFacts } from './activation-facts.ts'
 import { type ActivationContext, DEFAULT_ORGANIZATION } from './activation-runs.ts'
@@ -47,6 +47,7 @@ export function runService(ctx: ActivationContext) {
       await requireSnapshot(ctx, earlier)
       const run = repeat(ctx, { earlier, selection, facts, session })
       await database.batch([...activationStore(database).keepTargets([run]), ...store.insertQueued(run)])
+      announceRun(database, run.id)
       database.wake.notify('runs')
       return find(session, run.id)
     })
@@ -66,7 +67,7 @@ export function runService(ctx: ActivationContext) {
         refuseCancelling(run)
         const { cancelQueued, requestCancel } = store
         await database.batch((run.status === 'QUEUED' ? cancelQueued : requestCancel)(id, clock()))
-        database.wake.notify(`run:${id}`)
+        announceRun(database, id)
         database.wake.notify('runs')
         return find(session, id)
       })

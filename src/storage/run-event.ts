@@ -1,10 +1,14 @@
 // The run log: the states of a run, and the statement that appends to its story.
-import { eq, sql } from 'drizzle-orm'
+import { eq, type SQL, sql } from 'drizzle-orm'
 import type { RunEventType, RunStatus } from '../domain/model.ts'
 import type { Database, Query } from './database.ts'
 
 export const TERMINAL_STATUSES: readonly RunStatus[] = ['SUCCESS', 'FAILED', 'CANCELLED']
 export const ACTIVE_STATUSES: RunStatus[] = ['QUEUED', 'PROCESSING', 'CANCELLING']
+
+/** Word for word the condition of the index `runs_active`: with anything else, a parameter even, SQLite reads all runs. */
+export const isActive = ({ runs }: Pick<Database['tables'], 'runs'>): SQL =>
+  sql`${runs.status} in ('QUEUED', 'PROCESSING', 'CANCELLING')`
 
 /**
  * Appends the run's present state to its log, under the sequence number that the run row carries.
@@ -36,4 +40,10 @@ export function appendEvent(
       .from(runs)
       .where(eq(runs.id, event.runId)),
   )
+}
+
+/** After a batch with events of a run: wakes its followers, and those of all runs. */
+export function announceRun({ wake }: Pick<Database, 'wake'>, runId: string): void {
+  wake.notify(`run:${runId}`)
+  wake.notify('run-logs')
 }

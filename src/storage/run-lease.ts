@@ -12,7 +12,7 @@ import type {
 import type { Clock } from '../domain/ports.ts'
 import { type Database, type ExpectingQuery, type Query, StaleWrite } from './database.ts'
 import { isLeft, leaseUntil } from './lease.ts'
-import { appendEvent } from './run-event.ts'
+import { announceRun, appendEvent, isActive } from './run-event.ts'
 import type { NewRow, Row } from './tables.ts'
 
 /** A claimed run: what identifies the claim in every later write. */
@@ -58,10 +58,15 @@ export function runLease(database: Database, processId: string) {
   return {
     /** Takes the oldest run that nobody holds: queued, or left by a holder that is dead or silent for too long. */
     async claim(at: Date): Promise<Row<'runs'> | null> {
-      const held = inArray(runs.status, ['PROCESSING', 'CANCELLING'])
+      const held = sql`${isActive(tables)} and ${runs.status} <> 'QUEUED'`
       const free = or(eq(runs.status, 'QUEUED'), await isLeft(database, { table: runs, held, at }))
       const candidates = await database.skipLocked(
-        db.select().from(runs).where(free).orderBy(asc(runs.createdAt), asc(runs.id)).limit(5),
+        db
+          .select()
+          .from(runs)
+          .where(and(isActive(tables), free))
+          .orderBy(asc(runs.createdAt), asc(runs.id))
+          .limit(5),
       )
       for (const run of candidates) {
         const claim = { runId: run.id, fence: run.fence }
@@ -83,7 +88,7 @@ export function runLease(database: Database, processId: string) {
           if (error instanceof StaleWrite) continue // another worker was faster
           throw error
         }
-        database.wake.notify(`run:${run.id}`)
+        announceRun(database, run.id)
         const [claimed] = await db.select().from(runs).where(eq(runs.id, run.id))
         return claimed ?? null
       }
@@ -158,7 +163,7 @@ export function runLease(database: Database, processId: string) {
       const change: Change = { ...counters, phase, leaseUntil: leaseUntil(at) }
       if (checkpoint) change.checkpoint = checkpoint
       await database.batch(logged(claim, change, { type: 'PROGRESS', at }))
-      database.wake.notify(`run:${claim.runId}`)
+      announceRun(database, claim.runId)
     },
 
     /** The point of no return: every part is whole under its temporary name, and from here on the files appear. */
@@ -173,7 +178,7 @@ export function runLease(database: Database, processId: string) {
         leaseUntil: leaseUntil(at),
       }
       await database.batch(logged(claim, change, { type: 'PROGRESS', at }))
-      database.wake.notify(`run:${claim.runId}`)
+      announceRun(database, claim.runId)
     },
 
     /** A part has its final name. */
@@ -187,7 +192,7 @@ export function runLease(database: Database, processId: string) {
         ),
         db.insert(runFiles).values({ runId: claim.runId, part: number, name, location, rows, bytes, sha256 }),
       ])
-      database.wake.notify(`run:${claim.runId}`)
+      announceRun(database, claim.runId)
     },
 
     /** Ends the run. SUCCESS and FAILED only from PROCESSING, CANCELLED only from CANCELLING. */
@@ -205,7 +210,7 @@ export function runLease(database: Database, processId: string) {
       const message = outcome.status === 'FAILED' ? { message: outcome.error.message } : {}
       const from: Row<'runs'>['status'] = outcome.status === 'CANCELLED' ? 'CANCELLING' : 'PROCESSING'
       await database.batch(logged(claim, change, { type, at, ...message }, [from]))
-      database.wake.notify(`run:${claim.runId}`)
+      announceRun(database, claim.runId)
       database.wake.notify('runs')
     },
 
@@ -221,7 +226,7 @@ export function runLease(database: Database, processId: string) {
       const change: Change = { leaseOwner: null, leaseUntil: notBefore }
       if (options.restart) Object.assign(change, { checkpoint: null, phase: 'READING' })
       await database.batch(logged(claim, change, { type: 'RETRYING', message, at }))
-      database.wake.notify(`run:${claim.runId}`)
+      announceRun(database, claim.runId)
       database.wake.notify('runs')
     },
   }

@@ -1,23 +1,14 @@
 // Runs as the API and the services see them. How a worker moves a run on is in run-lease.ts.
-import { and, eq, gt, gte, inArray, lt, type SQL, sql } from 'drizzle-orm'
-import type { RejectionReason, RunStatus, Trigger } from '../domain/model.ts'
+import { and, eq, gt, gte, inArray, lt, sql } from 'drizzle-orm'
+import type { RejectionReason } from '../domain/model.ts'
 import { cursorsOf } from './cursor.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
 import { isVisible } from './filter.ts'
 import { type PageArgs, pageSize, selectPage } from './paging.ts'
-import { ACTIVE_STATUSES, appendEvent } from './run-event.ts'
+import { ACTIVE_STATUSES, appendEvent, isActive } from './run-event.ts'
+import { type RunFilter, runConditions } from './run-filter.ts'
 import type { NewRow, Row } from './tables.ts'
 
-export interface RunFilter {
-  ids?: string[] | null | undefined
-  dataflowIds?: string[] | null | undefined
-  segmentIds?: string[] | null | undefined
-  destinationIds?: string[] | null | undefined
-  status?: RunStatus[] | null | undefined
-  trigger?: Trigger[] | null | undefined
-  createdAfter?: Date | null | undefined
-  createdBefore?: Date | null | undefined
-}
 export interface RunOrder {
   field: 'CREATED_AT' | 'COMPLETED_AT'
   direction: 'ASC' | 'DESC'
@@ -69,6 +60,25 @@ export function runStore(database: Database) {
         args: options.args,
         maxPageSize: options.maxPageSize,
       })
+    },
+
+    /** How far every run is that is active, or ended at this moment or later: all that may have news. */
+    async standing(sandboxId: string, endedSince: Date): Promise<{ id: string; eventSeq: number }[]> {
+      const columns = { id: runs.id, eventSeq: runs.eventSeq }
+      // The sandbox as an expression: as a column it would lead SQLite away from the index of the active runs, which
+      // are few, to that of all runs of the sandbox.
+      const isHere = sql`${runs.sandboxId} || '' = ${sandboxId}`
+      const [running, ended] = await Promise.all([
+        db
+          .select(columns)
+          .from(runs)
+          .where(and(isActive(tables), isHere)),
+        db
+          .select(columns)
+          .from(runs)
+          .where(and(eq(runs.sandboxId, sandboxId), gte(runs.completedAt, endedSince))),
+      ])
+      return [...running, ...ended]
     },
 
     activeAdHocBySegments: (sandboxId: string, segmentIds: string[]): Promise<Row<'runs'>[]> =>
@@ -169,19 +179,6 @@ export function runStore(database: Database) {
       maxPageSize: number
     }) => rejectionPage(database, options),
   }
-}
-
-function runConditions({ runs }: Database['tables'], filter: RunFilter): (SQL | undefined)[] {
-  return [
-    filter.ids ? inArray(runs.id, filter.ids) : undefined,
-    filter.dataflowIds ? inArray(runs.dataflowId, filter.dataflowIds) : undefined,
-    filter.segmentIds ? inArray(runs.segmentId, filter.segmentIds) : undefined,
-    filter.destinationIds ? inArray(runs.destinationId, filter.destinationIds) : undefined,
-    filter.status ? inArray(runs.status, filter.status) : undefined,
-    filter.trigger ? inArray(runs.trigger, filter.trigger) : undefined,
-    filter.createdAfter ? gte(runs.createdAt, filter.createdAfter) : undefined,
-    filter.createdBefore ? lt(runs.createdAt, filter.createdBefore) : undefined,
-  ]
 }
 
 /** Rejections have no id of their own: a profile is rejected once per run, so its id is the position. */

@@ -5,6 +5,7 @@ import { driverRegistry } from '../../src/destinations/registry.ts'
 import type { Role } from '../../src/domain/model.ts'
 import type { Guardrails, Logger } from '../../src/domain/ports.ts'
 import { mappingFeed, runFeed } from '../../src/engine/feed.ts'
+import { runWatch } from '../../src/engine/run-watch.ts'
 import type { ApiParts } from '../../src/graphql/context.ts'
 import { authenticator } from '../../src/http/auth.ts'
 import { newLimits } from '../../src/http/rate-limit.ts'
@@ -93,7 +94,11 @@ export async function testGateway(
     sandbox: sandboxService(ctx),
   }
   const { database, drivers, clock, guardrails } = ctx
-  const feeds = { feed: runFeed({ database }), mappingFeed: mappingFeed({ database }) }
+  const feeds = {
+    feed: runFeed({ database }),
+    mappingFeed: mappingFeed({ database }),
+    runWatch: runWatch({ database, clock }),
+  }
   const parts: ApiParts = { database, services, ...feeds, drivers, guardrails, clock, log }
   const config: EdgeConfig = { graphiql: true, introspection: 'authenticated', ...options.config }
   const { requestsPerMinute = 60_000 } = options

@@ -1,7 +1,7 @@
 // Moves a run on as a worker would.
 import { eq, sql } from 'drizzle-orm'
 import type { RunEventType, RunStatus } from '../../src/domain/model.ts'
-import { appendEvent } from '../../src/storage/run-event.ts'
+import { announceRun, appendEvent } from '../../src/storage/run-event.ts'
 import type { TestDatabase } from './database.ts'
 
 const STATUS: Partial<Record<RunEventType, RunStatus>> = {
@@ -14,13 +14,20 @@ const STATUS: Partial<Record<RunEventType, RunStatus>> = {
 export async function happen(test: TestDatabase, runId: string, type: RunEventType, received = 0) {
   const { database } = test
   const { runs } = database.tables
-  const status = STATUS[type] ?? 'PROCESSING'
+  const ended = STATUS[type]
+  const now = new Date()
+  const change = {
+    status: ended ?? 'PROCESSING',
+    received,
+    startedAt: new Date(now.getTime() - 1000),
+    completedAt: ended ? now : null,
+  }
   await database.batch([
     database.db
       .update(runs)
-      .set({ status, received, startedAt: new Date(Date.now() - 1000), eventSeq: sql`${runs.eventSeq} + 1` })
+      .set({ ...change, eventSeq: sql`${runs.eventSeq} + 1` })
       .where(eq(runs.id, runId)),
-    appendEvent(database, { runId, type, message: null, at: new Date() }),
+    appendEvent(database, { runId, type, message: null, at: now }),
   ])
-  database.wake.notify(`run:${runId}`)
+  announceRun(database, runId)
 }

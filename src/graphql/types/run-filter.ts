@@ -1,4 +1,4 @@
-import type { RunFilter } from '../../storage/run.ts'
+import type { RunFilter } from '../../storage/run-filter.ts'
 import { builder } from '../builder.ts'
 import { distinct } from '../input.ts'
 import { orderInput, trigger } from './common.ts'
