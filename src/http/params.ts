@@ -42,6 +42,9 @@ function parseJson(body: Uint8Array): unknown {
   }
 }
 
+/** For a body that its sender does not finish. */
+export const endedEarly = () => badRequest('The body ended early.')
+
 const badRequest = (message: string) => refusal('BAD_REQUEST', message)
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -43,12 +43,16 @@ export function readBody(req: IncomingMessage, max: number): Promise<Uint8Array 
   })
 }
 
-/** Ends a request whose body has not arrived in time. */
+/** Ends a request whose body has not arrived in time, or is still coming when the answer has gone out. */
 export function limitBodyTime(req: IncomingMessage, res: ServerResponse): void {
+  const { socket } = req
   const timer = setTimeout(() => {
     if (!req.complete) req.destroy()
   }, BODY_TIMEOUT_MS)
   const clear = () => clearTimeout(timer)
   req.once('end', clear)
+  res.once('finish', () => {
+    if (!req.complete) socket.destroySoon()
+  })
   res.once('close', clear)
 }

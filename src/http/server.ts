@@ -29,6 +29,8 @@ const HEADERS_TIMEOUT_MS = 5_000
 const KEEP_ALIVE_MS = 5_000
 const CHECK_INTERVAL_MS = 1_000
 const MAX_HEADERS = 16 * 1024
+const MAX_HEADER_LINES = 100
+const MAX_REQUESTS_PER_SOCKET = 1_000
 
 export function httpServer({ parts, config, isEngineRunning }: HttpServerOptions): HttpServer {
   const { log } = parts
@@ -80,17 +82,21 @@ export function httpServer({ parts, config, isEngineRunning }: HttpServerOptions
     async (req, res) => {
       const path = pathOf(req)
       if (isDraining) res.setHeader('connection', 'close')
+      if (req.rawHeaders.length > 2 * MAX_HEADER_LINES) return send(req, res, tooManyHeaders)
       if (path !== '/import') limitBodyTime(req, res)
       try {
         const result = await answer(req, res, path)
         if (result) send(req, res, result)
       } catch (error) {
+        const hasGone = req.destroyed && !req.complete
+        if (hasGone) return log.debug({ error, path }, 'a client went away')
         log.error({ error, path }, 'a request failed')
         if (!res.headersSent) send(req, res, unavailableAnswer)
         else res.destroy()
       }
     },
   )
+  server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET
   server.on('upgrade', (req, socket, head) => sockets.upgrade(req, socket, head))
 
   return {
@@ -119,6 +125,8 @@ export function httpServer({ parts, config, isEngineRunning }: HttpServerOptions
     },
   }
 }
+
+const tooManyHeaders = errorAnswer(431, 'BAD_REQUEST', `Send at most ${MAX_HEADER_LINES} headers.`)
 
 function isEventStream(res: ServerResponse): boolean {
   return String(res.getHeader('content-type') ?? '').startsWith('text/event-stream')

@@ -1,4 +1,5 @@
 // GraphQL over HTTP and text/event-stream. Also the engine that the WebSocket runs on.
+import { GraphQLError } from 'graphql'
 import { createYoga, type Plugin } from 'graphql-yoga'
 import type { Logger } from '../domain/ports.ts'
 import { type ApiContext, type ApiParts, contextFactory } from '../graphql/context.ts'
@@ -8,7 +9,7 @@ import { schema } from '../graphql/schema.ts'
 import { type Answer, denialAnswer, SECURITY_HEADERS, unavailableAnswer } from './answer.ts'
 import type { Admission, Authenticate } from './auth.ts'
 import { editorPage } from './graphiql.ts'
-import { MAX_BODY, readParams } from './params.ts'
+import { endedEarly, MAX_BODY, readParams } from './params.ts'
 import { rateHeaders } from './rate-limit.ts'
 import { noStream, refuseRequest } from './request-check.ts'
 
@@ -91,7 +92,12 @@ function useDoor({
     },
     onRequestParse({ request, setRequestParser }) {
       if (request.method !== 'POST') return
-      setRequestParser(async (post) => readParams(new Uint8Array(await post.arrayBuffer())))
+      setRequestParser(async (post) => {
+        const body = await post.arrayBuffer().catch((error: unknown) => {
+          throw error instanceof GraphQLError ? error : endedEarly()
+        })
+        return readParams(new Uint8Array(body))
+      })
     },
     onSubscribe({ args, setResultAndStopExecution }) {
       // Over HTTP alone: a client that does not ask for a stream would wait for the end of one.
