@@ -105,7 +105,9 @@ function parsed(text: string): DocumentNode {
   } catch (error) {
     if (!(error instanceof GraphQLError) || error.extensions.code) throw error
     const { message, source, positions } = error
-    throw new GraphQLError(message, { source, positions, extensions: { code: 'GRAPHQL_PARSE_FAILED' } })
+    // As GraphQL over HTTP has it: 200 for whoever accepts plain JSON only.
+    const extensions = { code: 'GRAPHQL_PARSE_FAILED' satisfies ErrorCode, http: { status: 400, spec: true } }
+    throw new GraphQLError(message, { source, positions, extensions })
   }
 }
 
