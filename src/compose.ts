@@ -62,7 +62,7 @@ export async function compose(
     activation: activationService(ctx),
     run: runService(ctx),
     profile: profileService(ctx),
-    token: tokenService(ctx),
+    token: tokenService(ctx, config.trustedIssuer),
     sandbox: sandboxService(ctx),
   }
   const feeds = {

@@ -2,7 +2,8 @@
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
-import type { Guardrails } from './domain/ports.ts'
+import { ROLES, type Role } from './domain/model.ts'
+import type { Guardrails, TrustedIssuer } from './domain/ports.ts'
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
@@ -26,6 +27,8 @@ export interface Config {
   organizationId: string
   graphiql: boolean
   introspection: 'always' | 'authenticated' | 'never'
+  /** An outside issuer whose tokens are trusted, or null. */
+  trustedIssuer: TrustedIssuer | null
   /** What one token may ask in a minute, over all its connections to this process. */
   requestsPerMinute: number
   guardrails: Guardrails
@@ -69,6 +72,7 @@ const integer = (min: number, max: number) => {
 const oneOf = <const T extends readonly string[]>(values: T) =>
   z.enum(values, { error: `must be one of ${values.join(', ')}` })
 
+const LOOPBACK = /^(localhost|127(\.\d+){3}|\[?::1\]?)$/
 const YES = ['true', '1', 'on', 'yes']
 const NO = ['false', '0', 'off', 'no']
 const flag = z
@@ -76,6 +80,27 @@ const flag = z
   .transform((text) => text.toLowerCase())
   .refine((text) => [...YES, ...NO].includes(text), 'must be true or false')
   .transform((text) => YES.includes(text))
+
+/** `value=ROLE,value=ROLE`; a value may hold an equals sign. */
+const roleMap = z.string().transform((text, ctx): Record<string, Role> => {
+  const pairs = text.split(',').map((pair) => /^\s*(.+?)\s*=\s*([A-Z]+)\s*$/.exec(pair) ?? [])
+  const roles: [string, Role][] = []
+  for (const [, value, name] of pairs) {
+    const role = ROLES.find((known) => known === name)
+    if (value && role) roles.push([value, role])
+  }
+  if (roles.length < pairs.length) {
+    ctx.addIssue(`must be value=ROLE,value=ROLE with the roles ${ROLES.join(', ')}`)
+  }
+  return Object.fromEntries(roles)
+})
+/** Keys that came over a plain connection are anybody's. */
+const jwksUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an https:// address' })
+  .refine(
+    (url) => url.startsWith('https:') || LOOPBACK.test(new URL(url).hostname),
+    'must be an https:// address; http:// will do for this machine alone',
+  )
 
 const settings = z.object({
   HOST: z
@@ -107,6 +132,13 @@ const settings = z.object({
   MIN_MINUTES_BEFORE_AD_HOC: integer(0, 525_600).default(20),
   GRAPHIQL: flag.optional(),
   INTROSPECTION: oneOf(['always', 'authenticated', 'never']).default('authenticated'),
+  OIDC_ISSUER: z.string().optional(),
+  OIDC_JWKS_URL: jwksUrl.optional(),
+  OIDC_AUDIENCE: z.string().optional(),
+  OIDC_ROLES: roleMap.optional(),
+  OIDC_ROLE_CLAIM: z.string().optional(),
+  OIDC_SANDBOX_CLAIM: z.string().optional(),
+  OIDC_DESTINATIONS_CLAIM: z.string().optional(),
   RATE_LIMIT_PER_MINUTE: integer(1, 100_000_000).default(60_000),
   GATEWAY_URL: z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// address' }).optional(),
   GATEWAY_TOKEN: z.string().optional(),
@@ -114,7 +146,7 @@ const settings = z.object({
 
 function toConfig(env: z.infer<typeof settings>): Config {
   const dataDir = path.resolve(env.DATA_DIR)
-  const isLoopback = /^(localhost|127(\.\d+){3}|::1)$/.test(env.HOST)
+  const isLoopback = LOOPBACK.test(env.HOST)
   return {
     host: env.HOST,
     port: env.PORT,
@@ -128,6 +160,7 @@ function toConfig(env: z.infer<typeof settings>): Config {
     organizationId: env.ORGANIZATION_ID,
     graphiql: env.GRAPHIQL ?? isLoopback,
     introspection: env.INTROSPECTION,
+    trustedIssuer: issuerOf(env),
     requestsPerMinute: env.RATE_LIMIT_PER_MINUTE,
     guardrails: {
       maxSegmentsPerActivation: env.MAX_SEGMENTS_PER_ACTIVATION,
@@ -145,6 +178,27 @@ function toConfig(env: z.infer<typeof settings>): Config {
       token: env.GATEWAY_TOKEN ?? env.ADMIN_TOKEN ?? null,
     },
   }
+}
+
+/** @throws ConfigError when the issuer is described in part only */
+function issuerOf(env: z.infer<typeof settings>): TrustedIssuer | null {
+  const { OIDC_ISSUER: issuer, OIDC_JWKS_URL: jwksUrl, OIDC_AUDIENCE: audience, OIDC_ROLES: roles } = env
+  if (issuer && jwksUrl && audience && roles) {
+    return {
+      issuer,
+      jwksUrl,
+      audience,
+      roles,
+      roleClaim: env.OIDC_ROLE_CLAIM ?? 'roles',
+      sandboxClaim: env.OIDC_SANDBOX_CLAIM ?? null,
+      destinationsClaim: env.OIDC_DESTINATIONS_CLAIM ?? null,
+    }
+  }
+  const given = Object.keys(env).find((name) => name.startsWith('OIDC_'))
+  if (!given) return null
+  const needed = ['OIDC_ISSUER', 'OIDC_JWKS_URL', 'OIDC_AUDIENCE', 'OIDC_ROLES'] as const
+  const missing = needed.filter((name) => !env[name])
+  throw new ConfigError(missing.map((name) => `${name}: is needed where ${given} is set`))
 }
 
 /** `http://HOST:PORT`, with the brackets that an IPv6 address needs. */

@@ -14,6 +14,12 @@ export interface Session {
   expiresAt: Date | null
 }
 
+/** A session before its sandbox is chosen. */
+export interface Identity extends Omit<Session, 'sandbox'> {
+  /** The only sandbox that the token is good for; null: all. */
+  sandboxId: string | null
+}
+
 const EVERYONE: Role[] = ['ADMIN', 'OPERATOR', 'VIEWER']
 const BUILDERS: Role[] = ['ADMIN', 'OPERATOR']
 const PARTNERS_TOO: Role[] = [...EVERYONE, 'PARTNER']

@@ -1,5 +1,5 @@
 // What the inner rings need of the outside, and nothing of how it is done.
-import type { Noun } from './model.ts'
+import type { Noun, Role } from './model.ts'
 
 /** The time; tests hand in their own. */
 export type Clock = () => Date
@@ -23,6 +23,21 @@ export interface Vault {
   seal(plain: string, boundTo: string): string
   /** @throws Error for what was damaged, sealed under another key, or bound to something else */
   open(sealed: string, boundTo: string): string
+}
+/** An issuer of JWTs outside of the gateway that is trusted, from configuration. */
+export interface TrustedIssuer {
+  /** The `iss` of its tokens. */
+  issuer: string
+  jwksUrl: string
+  /** What the `aud` of a token for this gateway holds. */
+  audience: string
+  /** The claim that gives roles: the words or the list in it, each through `roles`. */
+  roleClaim: string
+  roles: Record<string, Role>
+  /** The claim with the only sandbox that the token is good for; null: there is none. */
+  sandboxClaim: string | null
+  /** The claim with the destinations of a partner; null: there is none. */
+  destinationsClaim: string | null
 }
 /** The limits that the gateway enforces, from configuration. */
 export interface Guardrails {

@@ -1,5 +1,6 @@
 // From a bearer token and a sandbox's name to a session: the same for HTTP, SSE, WebSocket and the import.
 import type { Session } from '../domain/access.ts'
+import { AccessError, Unavailable } from '../domain/errors.ts'
 import type { ApiParts, RateState } from '../graphql/context.ts'
 import type { Limits } from './rate-limit.ts'
 
@@ -12,8 +13,8 @@ export interface Credentials {
   address: string
 }
 export interface Denial {
-  status: 401 | 403 | 429
-  code: 'UNAUTHENTICATED' | 'FORBIDDEN' | 'RATE_LIMITED'
+  status: 401 | 403 | 429 | 503
+  code: 'UNAUTHENTICATED' | 'FORBIDDEN' | 'RATE_LIMITED' | 'UNAVAILABLE'
   message: string
   retryAfterSeconds?: number
   /** The token's own limit, when that is what was passed. */
@@ -40,8 +41,9 @@ export function authenticator({ services }: Pick<ApiParts, 'services'>, limits: 
   }
 
   return async ({ authorization, sandboxName, address }) => {
-    const secret = /^Bearer +(\S+)$/i.exec(authorization?.trim() ?? '')?.[1]
-    const identity = secret ? await token.authenticate(secret) : null
+    const bearer = /^Bearer +(\S+)$/i.exec(authorization?.trim() ?? '')?.[1]
+    const identity = bearer ? await token.authenticate(bearer).catch(denialOf) : null
+    if (identity && 'denied' in identity) return identity
     if (!identity) {
       if (!authorization) return { denied: { ...INVALID, message: NO_TOKEN } }
       const attempt = limits.failures.take(address)
@@ -63,6 +65,14 @@ export function authenticator({ services }: Pick<ApiParts, 'services'>, limits: 
       again: async () => ((await token.isLive(session)) ? count(session.tokenId) : { denied: INVALID }),
     }
   }
+}
+
+/** An outside issuer's token may be good and of no use here, or beyond checking for now. */
+function denialOf(error: unknown): { denied: Denial } {
+  if (error instanceof AccessError)
+    return { denied: { status: 403, code: 'FORBIDDEN', message: error.message } }
+  if (!(error instanceof Unavailable)) throw error
+  return { denied: { status: 503, code: 'UNAVAILABLE', message: error.message, retryAfterSeconds: 5 } }
 }
 
 function tooMany({ secondsLeft }: RateState): Denial {

@@ -12,6 +12,7 @@ const INIT_WAIT_MS = 3_000
 const MAX_OPERATIONS = 50
 // Clients give up for good on 4401, so it is for those alone that show no token at all.
 const UNAUTHORIZED = 4401
+const TRY_AGAIN_LATER = 1013
 const FORBIDDEN = 4403
 const TOO_MANY_REQUESTS = 4429
 
@@ -53,7 +54,10 @@ export function socketEngine(options: { yoga: GatewayYoga; authenticate: Authent
       const address = connection.remoteAddress ?? 'unknown'
       const admission = await authenticate({ authorization, sandboxName, address })
       // False: the socket is closed with 4403.
-      if ('denied' in admission) return false
+      if ('denied' in admission) {
+        if (admission.denied.status === 503) extra.socket.close(TRY_AGAIN_LATER, 'Try again later')
+        return false
+      }
       extra.admission = admission
       return true
     },

@@ -1,26 +1,24 @@
 // API tokens: opaque bearer tokens, and the clients of /oauth/token. A secret is 256 random bits, shown once; only its
 // SHA-256 is stored, so a lookup by hash is the comparison, and its timing tells nothing about a secret that is near.
 import { createHash, randomBytes } from 'node:crypto'
-import { authorize, rolesWithin, type Session } from '../domain/access.ts'
+import { decodeJwt } from 'jose'
+import { authorize, type Identity, rolesWithin, type Session } from '../domain/access.ts'
 import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
 import type { Role } from '../domain/model.ts'
+import type { TrustedIssuer } from '../domain/ports.ts'
 import { checkName, normalizeName } from '../domain/text.ts'
 import { destinationStore } from '../storage/destination.ts'
 import type { Row } from '../storage/tables.ts'
 import { tokenStore } from '../storage/token.ts'
 import { accessTokens } from './access-token.ts'
 import type { ServiceContext } from './context.ts'
+import { isOutside, trustedIssuer } from './trusted-issuer.ts'
 
 export interface CreateTokenInput {
   name: string
   roles: Role[]
   destinationIds?: string[] | null | undefined
   expiresAt?: Date | null | undefined
-}
-/** A session before its sandbox is chosen. */
-export interface Identity extends Omit<Session, 'sandbox'> {
-  /** The only sandbox that the token is good for; null: all. */
-  sandboxId: string | null
 }
 export type TokenService = ReturnType<typeof tokenService>
 
@@ -29,11 +27,13 @@ const MAX_SECRET_LENGTH = 512
 const JWT = /^[\w-]{1,2000}\.[\w-]{1,8000}\.[\w-]{0,2000}$/
 const ADMIN_CLIENT_ID = 'cli_admin'
 
-export function tokenService(ctx: ServiceContext) {
+/** `trusted` is an outside issuer whose tokens are as good as our own, or null. */
+export function tokenService(ctx: ServiceContext, trusted: TrustedIssuer | null = null) {
   const { database, clock, newId, log } = ctx
   const store = tokenStore(database)
   const destinations = destinationStore(database)
   const access = accessTokens(ctx)
+  const outside = trusted && trustedIssuer(trusted, ctx)
 
   const recordUse = async (token: Row<'apiTokens'>) => {
     const now = clock()
@@ -110,11 +110,15 @@ export function tokenService(ctx: ServiceContext) {
       return { ...token, revokedAt }
     },
 
-    /** Who shows this bearer token, or null for an unknown, expired or revoked one: nobody can tell which. */
+    /**
+     * Who shows this bearer token, or null for an unknown, expired or revoked one: nobody can tell which.
+     * @throws AccessError for an outside token that has no role here; Unavailable when its issuer cannot be asked
+     */
     async authenticate(bearer: string): Promise<Identity | null> {
       const token = await bySecret(bearer)
       if (token) return identityOf(token)
-      return JWT.test(bearer) ? byAccessToken(bearer) : null
+      if (!JWT.test(bearer)) return null
+      return outside && issuerOf(bearer) === outside.issuer ? outside.identify(bearer) : byAccessToken(bearer)
     },
 
     /** The API token whose client id and secret these are, or null: nobody can tell which of them is wrong. */
@@ -133,6 +137,7 @@ export function tokenService(ctx: ServiceContext) {
     /** Whether a session that was good when a stream began is still good: neither expired, nor its token revoked. */
     async isLive({ tokenId, expiresAt }: Session): Promise<boolean> {
       if (expiresAt && expiresAt <= clock()) return false
+      if (isOutside(tokenId)) return true
       const token = await store.byId(tokenId)
       return token !== null && isLive(token)
     },
@@ -160,6 +165,15 @@ export function tokenService(ctx: ServiceContext) {
       await database.batch([write])
       return configured ? null : secret
     },
+  }
+}
+
+/** What a token says of itself: good for choosing who is to check it, and for nothing else. */
+function issuerOf(jwt: string): string | undefined {
+  try {
+    return decodeJwt(jwt).iss
+  } catch {
+    return undefined
   }
 }
 

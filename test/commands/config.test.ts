@@ -35,6 +35,38 @@ test('every problem is told at once, with the name of its variable', () => {
     expect(read).toThrow(`${name}: `)
 })
 
+const OIDC = {
+  OIDC_ISSUER: 'https://id.example.com/',
+  OIDC_JWKS_URL: 'https://id.example.com/keys',
+  OIDC_AUDIENCE: 'gateway',
+  OIDC_ROLES: 'ops=OPERATOR, cn=staff = VIEWER',
+}
+
+test('a trusted issuer is described in full or not at all', () => {
+  expect(readConfig({}).trustedIssuer).toBeNull()
+  expect(readConfig(OIDC).trustedIssuer).toEqual({
+    issuer: OIDC.OIDC_ISSUER,
+    jwksUrl: OIDC.OIDC_JWKS_URL,
+    audience: 'gateway',
+    roles: { ops: 'OPERATOR', 'cn=staff': 'VIEWER' },
+    roleClaim: 'roles',
+    sandboxClaim: null,
+    destinationsClaim: null,
+  })
+  expect(() => readConfig({ OIDC_ROLE_CLAIM: 'groups' })).toThrow(
+    'OIDC_ISSUER: is needed where OIDC_ROLE_CLAIM is set\nOIDC_JWKS_URL: ',
+  )
+})
+
+test.each([
+  ['OIDC_JWKS_URL', 'http://id.example.com/keys'],
+  ['OIDC_JWKS_URL', 'file:///etc/passwd'],
+  ['OIDC_ROLES', 'ops=OPERATOR,staff'],
+  ['OIDC_ROLES', 'ops=BOSS'],
+])('%s=%s is refused', (name, value) => {
+  expect(() => readConfig({ ...OIDC, [name]: value })).toThrow(`${name}: `)
+})
+
 test('an empty variable counts as absent', () => {
   expect(readConfig({ PORT: '', ADMIN_TOKEN: ' ' })).toMatchObject({ port: 4000, adminToken: null })
 })

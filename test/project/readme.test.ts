@@ -132,6 +132,16 @@ describe('the README', () => {
     expect(viewer).toEqual({ name: 'R', roles: ['VIEWER'] })
   })
 
+  it('has settings that describe an identity provider', async () => {
+    const [settings = ''] = fences('sh', 'export OIDC_ISSUER')
+    const lines = (await shell(`${settings}\nenv`)).split('\n').filter((line) => line.startsWith('OIDC_'))
+    const env = Object.fromEntries(lines.map((line) => line.split(/=(.*)/, 2)))
+    expect(readConfig(env).trustedIssuer).toMatchObject({
+      roleClaim: 'realm_access.roles',
+      roles: { 'marketing-ops': 'OPERATOR', agencies: 'PARTNER' },
+    })
+  })
+
   it('has a curl that imports', async () => {
     const [command = ''] = fences('sh', '/import?key=')
     expect(JSON.parse(await shell(command))).toEqual({ inserted: 1, updated: 0, rejected: 0, rejections: [] })

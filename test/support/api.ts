@@ -3,7 +3,7 @@ import { httpUrl } from '../../src/config.ts'
 import type { Driver } from '../../src/destinations/driver.ts'
 import { driverRegistry } from '../../src/destinations/registry.ts'
 import type { Role } from '../../src/domain/model.ts'
-import type { Guardrails, Logger } from '../../src/domain/ports.ts'
+import type { Guardrails, Logger, TrustedIssuer } from '../../src/domain/ports.ts'
 import { mappingFeed, runFeed } from '../../src/engine/feed.ts'
 import { runWatch } from '../../src/engine/run-watch.ts'
 import type { ApiParts } from '../../src/graphql/context.ts'
@@ -58,6 +58,7 @@ export async function testGateway(
     config?: Partial<EdgeConfig>
     guardrails?: Partial<Guardrails>
     requestsPerMinute?: number
+    trustedIssuer?: TrustedIssuer
     /** Besides those that every gateway has. */
     drivers?: Driver[]
     /** Takes everything that is logged; nobody does unless told. */
@@ -90,7 +91,7 @@ export async function testGateway(
     activation: activationService(ctx),
     run: runService(ctx),
     profile: profileService(ctx),
-    token: tokenService(ctx),
+    token: tokenService(ctx, options.trustedIssuer),
     sandbox: sandboxService(ctx),
   }
   const { database, drivers, clock, guardrails } = ctx
