@@ -3,6 +3,7 @@ import DataLoader from 'dataloader'
 import { isAllowed, type Session, visibleDestinations } from '../domain/access.ts'
 import { plausibleIds } from '../storage/filter.ts'
 import { latestRunsOf } from '../storage/latest-run.ts'
+import { activeSchedulesOf } from '../storage/schedule.ts'
 import type { ApiParts } from './context.ts'
 import type { Stores } from './stores.ts'
 
@@ -38,6 +39,10 @@ export function createLoaders(stores: Stores, parts: ApiParts, session: Session)
     runsOfMapping: groupedBy(
       (ids) => latestRunsOf(parts.database, sandboxId, ids),
       (row) => row.mappingId,
+    ),
+    schedulesOfDataflow: groupedBy(
+      (ids) => activeSchedulesOf(parts.database, sandboxId, ids),
+      (row) => row.dataflowId,
     ),
     runFiles: groupedBy(
       (ids) => stores.run.filesOf(ids),

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { ExportMode, Frequency, Schedule } from '../../src/domain/model.ts'
-import { checkSchedule, isInsideSchedule, type ScheduleInput } from '../../src/domain/schedule.ts'
+import { checkSchedule, isInsideSchedule, nextDue, type ScheduleInput } from '../../src/domain/schedule.ts'
 
 const path = ['input', 'segments', '0', 'schedule']
 const FREQUENCIES: Frequency[] = [
@@ -129,18 +129,18 @@ describe('checkSchedule', () => {
   })
 })
 
-describe('isInsideSchedule', () => {
-  const schedule = (input: Partial<Schedule>): Schedule => ({
-    frequency: 'DAILY',
-    trigger: 'SCHEDULED',
-    startDate: '2026-01-04',
-    endDate: null,
-    startTime: '00:00',
-    ...input,
-  })
+const stored = (input: Partial<Schedule>): Schedule => ({
+  frequency: 'DAILY',
+  trigger: 'SCHEDULED',
+  startDate: '2026-01-04',
+  endDate: null,
+  startTime: '00:00',
+  ...input,
+})
 
+describe('isInsideSchedule', () => {
   it('begins on the start date and ends the day before the end date, in UTC', () => {
-    const span = schedule({ endDate: '2026-01-11' })
+    const span = stored({ endDate: '2026-01-11' })
     expect(isInsideSchedule(span, new Date('2026-01-03T23:59:59.999Z'))).toBe(false)
     expect(isInsideSchedule(span, new Date('2026-01-04T00:00:00.000Z'))).toBe(true)
     expect(isInsideSchedule(span, new Date('2026-01-10T23:59:59.999Z'))).toBe(true)
@@ -148,7 +148,7 @@ describe('isInsideSchedule', () => {
   })
 
   it('has no end for a schedule without an end date', () => {
-    expect(isInsideSchedule(schedule({ frequency: 'ONCE' }), new Date('2200-01-01'))).toBe(true)
+    expect(isInsideSchedule(stored({ frequency: 'ONCE' }), new Date('2200-01-01'))).toBe(true)
   })
 
   it('agrees with walking through the days one by one', () => {
@@ -168,10 +168,107 @@ describe('isInsideSchedule', () => {
         fc.integer({ min: 0, max: day - 1 }),
         (from, length, today, ms) => {
           const until = length === null ? null : from + length + 1
-          const span = schedule({ startDate: isoDay(from), endDate: until === null ? null : isoDay(until) })
+          const span = stored({ startDate: isoDay(from), endDate: until === null ? null : isoDay(until) })
           expect(isInsideSchedule(span, new Date(start + today * day + ms))).toBe(walk(from, until, today))
         },
       ),
+    )
+  })
+})
+
+describe('nextDue', () => {
+  const due = (input: Partial<Schedule>, now: string) =>
+    nextDue([stored(input)], new Date(now))?.toISOString()
+
+  it.each([
+    ['ONCE', '2026-01-01T00:00:00.000Z', '2026-01-04T06:00:00.000Z'],
+    ['ONCE', '2026-01-04T06:00:00.000Z', undefined],
+    ['DAILY', '2026-01-04T05:59:59.999Z', '2026-01-04T06:00:00.000Z'],
+    ['DAILY', '2026-01-04T06:00:00.000Z', '2026-01-05T06:00:00.000Z'],
+    ['EVERY_3_HOURS', '2026-01-04T06:00:00.001Z', '2026-01-04T09:00:00.000Z'],
+    ['EVERY_6_HOURS', '2026-01-04T23:00:00.000Z', '2026-01-05T00:00:00.000Z'],
+    ['EVERY_8_HOURS', '2026-01-04T14:30:00.000Z', '2026-01-04T22:00:00.000Z'],
+    ['EVERY_12_HOURS', '2026-01-04T18:00:00.000Z', '2026-01-05T06:00:00.000Z'],
+    ['WEEKLY', '2026-01-04T06:00:00.000Z', '2026-01-11T06:00:00.000Z'],
+    ['MONTHLY', '2026-01-04T06:00:00.000Z', '2026-02-04T06:00:00.000Z'],
+    ['MONTHLY', '2026-12-04T06:00:00.000Z', '2027-01-04T06:00:00.000Z'],
+  ] as const)('%s is due after %s at %s', (frequency, now, expected) => {
+    expect(due({ frequency, startTime: '06:00' }, now)).toBe(expected)
+  })
+
+  it('is due on the last day of a month that lacks the day', () => {
+    const monthly = { frequency: 'MONTHLY', startDate: '2027-12-31' } as const
+    expect(due(monthly, '2028-01-31T00:00:00.000Z')).toBe('2028-02-29T00:00:00.000Z')
+    expect(due(monthly, '2028-02-29T00:00:00.000Z')).toBe('2028-03-31T00:00:00.000Z')
+    expect(due(monthly, '2028-03-31T12:00:00.000Z')).toBe('2028-04-30T00:00:00.000Z')
+  })
+
+  it('is not due any more from the end date on', () => {
+    const span = { endDate: '2026-01-11', startTime: '06:00' }
+    expect(due(span, '2026-01-10T05:00:00.000Z')).toBe('2026-01-10T06:00:00.000Z')
+    expect(due(span, '2026-01-10T06:00:00.000Z')).toBeUndefined()
+    expect(due({ ...span, frequency: 'EVERY_12_HOURS' }, '2026-01-10T06:00:00.000Z')).toBe(
+      '2026-01-10T18:00:00.000Z',
+    )
+  })
+
+  it('is unknown after the evaluation, and for no schedule; the earliest of many', () => {
+    const afterEvaluation = stored({ trigger: 'AFTER_SEGMENT_EVALUATION', startTime: null })
+    const now = new Date('2026-02-01T12:00:00.000Z')
+    expect(nextDue([afterEvaluation], now)).toBeNull()
+    expect(nextDue([], now)).toBeNull()
+    const many = [afterEvaluation, stored({}), stored({ startTime: '18:00' })]
+    expect(nextDue(many, now)).toEqual(new Date('2026-02-01T18:00:00.000Z'))
+  })
+
+  const HOUR = 3_600_000
+  const start = Date.UTC(2024, 0, 1)
+  const hours = (max: number) => fc.integer({ min: 0, max: max * 24 })
+  const anySchedule = fc
+    .record({
+      frequency: fc.constantFrom(...FREQUENCIES),
+      from: hours(70),
+      days: fc.option(fc.integer({ min: 1, max: 90 })),
+    })
+    .map(({ frequency, from, days }) => {
+      const first = new Date(start + from * HOUR).toISOString()
+      const day = Date.parse(first.slice(0, 10))
+      const endDate = days === null ? null : new Date(day + days * 24 * HOUR).toISOString().slice(0, 10)
+      return stored({ frequency, startDate: first.slice(0, 10), startTime: first.slice(11, 16), endDate })
+    })
+
+  /** By the words of the descriptions, hour by hour. */
+  const isDue = (schedule: Schedule, at: Date): boolean => {
+    const first = new Date(`${schedule.startDate}T${schedule.startTime}:00.000Z`)
+    if (at < first || !isInsideSchedule(schedule, at)) return false
+    const isHour = at.getUTCHours() === first.getUTCHours()
+    const every = /^EVERY_(\d+)_HOURS$/.exec(schedule.frequency)?.[1]
+    if (every) return (at.getUTCHours() - first.getUTCHours() + 24) % Number(every) === 0
+    switch (schedule.frequency) {
+      case 'ONCE':
+        return at.getTime() === first.getTime()
+      case 'DAILY':
+        return isHour
+      case 'WEEKLY':
+        return isHour && at.getUTCDay() === first.getUTCDay()
+      default: {
+        const isLastDay = new Date(at.getTime() + 24 * HOUR).getUTCDate() === 1
+        const [day, wanted] = [at.getUTCDate(), first.getUTCDate()]
+        return isHour && (day === wanted || (isLastDay && day < wanted))
+      }
+    }
+  }
+
+  it('agrees with walking through the hours one by one', () => {
+    fc.assert(
+      fc.property(anySchedule, hours(80), fc.integer({ min: 0, max: HOUR - 1 }), (schedule, hour, ms) => {
+        const now = start + hour * HOUR + ms
+        let expected: Date | null = null
+        for (let at = start + (hour + 1) * HOUR; at <= start + 200 * 24 * HOUR && !expected; at += HOUR)
+          if (isDue(schedule, new Date(at))) expected = new Date(at)
+        expect(nextDue([schedule], new Date(now))).toEqual(expected)
+      }),
+      { numRuns: 500 },
     )
   })
 })

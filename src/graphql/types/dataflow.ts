@@ -1,5 +1,6 @@
 import { authorize } from '../../domain/access.ts'
 import type { FieldMapping } from '../../domain/model.ts'
+import { nextDue } from '../../domain/schedule.ts'
 import { builder } from '../builder.ts'
 import { pageArgs } from '../connection.ts'
 import { objectQuery } from '../object-query.ts'
@@ -89,6 +90,19 @@ dataflow.implement({
         const { maxPageSize } = parts.guardrails
         const own = withinParent(filter, 'dataflowIds', id)
         return stores.run.page({ sandboxId, filter: own, orderBy, args, maxPageSize })
+      },
+    }),
+    nextRunAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description:
+        'When the schedule of one of its active mappings is next due, whichever is first. Null when none is due any more, when they follow the evaluation of their segments, and while the dataflow or its destination is disabled.',
+      resolve: async ({ id }, _, { loaders, parts }) => {
+        const rows = await loaders.schedulesOfDataflow.load(id)
+        return nextDue(
+          rows.map(({ schedule }) => schedule),
+          parts.clock(),
+        )
       },
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),

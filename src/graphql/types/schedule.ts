@@ -11,7 +11,9 @@ export const frequency = builder.enumType('Frequency', {
     EVERY_12_HOURS: { description: 'Twice a day.' },
     DAILY: { description: 'Every day.' },
     WEEKLY: { description: 'Every week, on the weekday of the start date.' },
-    MONTHLY: { description: 'Every month, on the day of the start date.' },
+    MONTHLY: {
+      description: 'Every month, on the day of the start date; in a month without that day, on its last.',
+    },
   },
 })
 const scheduleTrigger = builder.enumType('ScheduleTrigger', {
