@@ -4,10 +4,9 @@ import { setTimeout as after } from 'node:timers/promises'
 import type { Clock } from '../domain/ports.ts'
 import { chunks } from '../storage/chunks.ts'
 import type { Database } from '../storage/database.ts'
-import { runStore } from '../storage/run.ts'
+import { type RunFacts, runStore } from '../storage/run.ts'
 import { TERMINAL_STATUSES } from '../storage/run-event.ts'
 import { matchesRun, type RunFilter } from '../storage/run-filter.ts'
-import type { Row } from '../storage/tables.ts'
 
 /** Wake-ups are hints; this is the guarantee, and how soon the runs of another process are seen. */
 const POLL_MS = 500
@@ -18,7 +17,7 @@ const RECENT_MS = 60_000
 const READ_AT_ONCE = 500
 
 export type RunWatch = ReturnType<typeof runWatch>
-type Run = Row<'runs'>
+type Run = RunFacts
 
 export function runWatch({ database, clock }: { database: Database; clock: Clock }) {
   const rooms = new Map<string, Room>()

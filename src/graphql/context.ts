@@ -14,6 +14,7 @@ import type { SegmentService } from '../services/segment.ts'
 import type { TokenService } from '../services/token.ts'
 import type { Database } from '../storage/database.ts'
 import { createLoaders, type Loaders } from './loaders.ts'
+import { createPages, type Pages } from './pages.ts'
 import { createStores, type Stores } from './stores.ts'
 
 /** What the API is built from; compose.ts has it. */
@@ -55,6 +56,7 @@ export interface ApiContext {
   parts: ApiParts
   stores: Stores
   loaders: Loaders
+  pages: Pages
 }
 
 /** Builds contexts over one set of stores. */
@@ -66,5 +68,6 @@ export function contextFactory(parts: ApiParts) {
     parts,
     stores,
     loaders: createLoaders(stores, parts, session),
+    pages: createPages(stores, parts, session),
   })
 }

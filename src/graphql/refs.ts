@@ -1,5 +1,6 @@
 // The object types that others point at, by the rows that their resolvers get. types/<noun>.ts give them their fields.
 import type { Driver } from '../destinations/driver.ts'
+import type { RunFacts } from '../storage/run.ts'
 import type { Row } from '../storage/tables.ts'
 import { builder } from './builder.ts'
 import { connectionOf, type FieldBuilder } from './connection.ts'
@@ -18,7 +19,7 @@ export const segmentationJob = builder.objectRef<Row<'segmentationJobs'>>('Segme
 export const dataflow = builder.objectRef<Row<'dataflows'>>('Dataflow')
 export const segmentMapping = builder.objectRef<Row<'segmentMappings'>>('SegmentMapping')
 export const activation = builder.objectRef<Row<'activations'>>('Activation')
-export const run = builder.objectRef<Row<'runs'>>('Run')
+export const run = builder.objectRef<RunFacts>('Run')
 export const runFile = builder.objectRef<Row<'runFiles'>>('RunFile')
 export const rejection = builder.objectRef<Row<'rejections'>>('Rejection')
 

@@ -19,7 +19,7 @@ export function runService(ctx: ActivationContext) {
   const store = runStore(database)
 
   const find = async (session: Session, id: string): Promise<Row<'runs'>> => {
-    const [run] = await store.byIds(session.sandbox.id, [id])
+    const run = await store.whole(session.sandbox.id, id)
     const { destinationIds } = session
     if (!run || (destinationIds && !destinationIds.includes(run.destinationId))) {
       throw new Refusal(notFound('run', id, ['id']))

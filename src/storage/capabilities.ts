@@ -1,4 +1,6 @@
 // Shapes that pass through the capabilities of a database.
+import type { Column, Placeholder, SQL } from 'drizzle-orm'
+import type { SQLiteTable } from 'drizzle-orm/sqlite-core'
 
 /** A row as the driver hands it over: values in the order of the selected columns. */
 export type RawRow = unknown[]
@@ -58,4 +60,20 @@ export interface ExportReader {
   /** The next page after a profile id, or null at the end. */
   page(afterProfileId: number, limit: number): Promise<ExportPage | null>
   close(): Promise<void>
+}
+
+/** For each parent the first `limit` rows of a table that belong to it, in an order. */
+export interface FirstOfEach {
+  table: SQLiteTable
+  columns: readonly Column[]
+  /** The column that names the parent. */
+  parent: Column
+  /** `where` alone leads to few rows. */
+  isFewRows: boolean
+  /** The ids of the parents, as JSON. */
+  parents: Placeholder
+  where: SQL
+  /** The last of its columns is unique within a parent. */
+  sorting: { columns: readonly Column[]; direction: 'ASC' | 'DESC' }
+  limit: Placeholder
 }

@@ -1,8 +1,9 @@
 // The seam between the stores and a database: one query type and a handful of named capabilities.
 // sqlite.ts implements it; no file outside storage/sqlite*.ts knows which database it is on.
+import type { SQL } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { Wake } from '../domain/ports.ts'
-import type { AttributeStatistic, ExportSource, ProfilePatch, RawRow } from './capabilities.ts'
+import type { AttributeStatistic, ExportSource, FirstOfEach, ProfilePatch, RawRow } from './capabilities.ts'
 import type { JsonDialect } from './json-dialect.ts'
 import type { Tables } from './tables.ts'
 
@@ -48,6 +49,14 @@ export interface Database {
   readonly wake: Wake
   /** How JSON attributes are spoken of in SQL. */
   readonly json: JsonDialect
+
+  /**
+   * Compiles a read, to be run with the values of its placeholders: as often as one likes, and quickly. Rows are arrays
+   * in the order of the selected columns, as the driver hands them over. `aside`: off the event loop, for what may take long.
+   */
+  prepare(query: SQL, where?: 'here' | 'aside'): (values: Record<string, unknown>) => Promise<RawRow[]>
+  /** The read of the first rows of each of many parents: to be prepared. */
+  firstOfEach(rows: FirstOfEach): SQL
 
   /**
    * Runs the writes in order, all or nothing, and resolves to the rows that each touched.

@@ -1,8 +1,9 @@
-import { and, eq, exists, inArray, ne, sql } from 'drizzle-orm'
+import { and, eq, exists, ne, sql } from 'drizzle-orm'
 import type { DataflowState } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { contains, isAmong, isVisible, plausibleIds } from './filter.ts'
-import { type Direction, type PageArgs, selectPage } from './paging.ts'
+import { contains, hasId, is, isAmong, isVisible } from './filter.ts'
+import { type Direction, type Paging, selectPage, selectPages } from './paging.ts'
+import { type Condition, reader } from './read.ts'
 import type { NewRow, Row } from './tables.ts'
 
 export interface DataflowFilter {
@@ -26,19 +27,28 @@ export function dataflowStore(database: Database) {
     NAME: dataflows.name,
     UPDATED_AT: dataflows.updatedAt,
   }
-  const carries = (segmentId: string) =>
-    exists(
-      db
-        .select({ one: sql`1` })
-        .from(mappings)
-        .where(
-          and(
-            eq(mappings.dataflowId, dataflows.id),
-            inArray(mappings.segmentId, plausibleIds([segmentId])),
-            ne(mappings.elementStatus, 'DELETED'),
+  const carries = (segmentId: string): Condition => ({
+    name: 'carries',
+    values: [segmentId],
+    sql: ([bound]) =>
+      exists(
+        db
+          .select({ one: sql`1` })
+          .from(mappings)
+          .where(
+            and(
+              eq(mappings.dataflowId, dataflows.id),
+              sql`${mappings.segmentId} = ${bound}`,
+              ne(mappings.elementStatus, 'DELETED'),
+            ),
           ),
-        ),
-    )
+      ),
+  })
+  const ordering = (orderBy: DataflowOrder | null | undefined) => {
+    const { field, direction } = orderBy ?? { field: 'CREATED_AT', direction: 'ASC' }
+    return { name: field, column: columns[field], tie: dataflows.id, direction }
+  }
+  const read = reader(database, dataflows)
 
   return {
     /** `visible`: only those that lead to a partner's destinations. */
@@ -47,43 +57,44 @@ export function dataflowStore(database: Database) {
       ids: readonly string[],
       visible: readonly string[] | null = null,
     ): Promise<Row<'dataflows'>[]> =>
-      db
-        .select()
-        .from(dataflows)
-        .where(
-          and(
-            eq(dataflows.sandboxId, sandboxId),
-            inArray(dataflows.id, plausibleIds(ids)),
-            isVisible(dataflows.destinationId, visible),
-          ),
-        ),
+      read.rows([
+        is(dataflows.sandboxId, sandboxId),
+        hasId(dataflows.id, ids),
+        isVisible(dataflows.destinationId, visible),
+      ]),
 
     /**
      * Oldest first unless ordered otherwise.
      * @throws Refusal for bad paging or too long a filter
      */
-    async page(options: {
-      sandboxId: string
-      filter?: DataflowFilter | null | undefined
-      orderBy?: DataflowOrder | null | undefined
-      args: PageArgs
-      maxPageSize: number
-    }) {
+    async page(
+      options: Paging & {
+        sandboxId: string
+        filter?: DataflowFilter | null | undefined
+        orderBy?: DataflowOrder | null | undefined
+      },
+    ) {
       const { sandboxId, args, maxPageSize } = options
       const filter = options.filter ?? {}
-      const { field, direction } = options.orderBy ?? { field: 'CREATED_AT', direction: 'ASC' }
-      const where = and(
-        eq(dataflows.sandboxId, sandboxId),
+      const where = [
+        is(dataflows.sandboxId, sandboxId),
         isAmong({ column: dataflows.id, values: filter.ids, name: 'ids' }),
-        filter.destinationId == null
-          ? undefined
-          : inArray(dataflows.destinationId, plausibleIds([filter.destinationId])),
+        filter.destinationId == null ? undefined : is(dataflows.destinationId, filter.destinationId),
         filter.segmentId == null ? undefined : carries(filter.segmentId),
         isAmong({ column: dataflows.state, values: filter.state, name: 'state' }),
         contains(dataflows.name, filter.search),
-      )
-      const order = { name: field, column: columns[field], direction }
-      return selectPage({ db, table: dataflows, where, list: [sandboxId, filter], order, args, maxPageSize })
+      ]
+      return selectPage({ reader: read, where, order: ordering(options.orderBy), args, maxPageSize })
+    },
+
+    /** Those that lead to each of the destinations, oldest first. */
+    pagesByDestination(
+      destinationIds: readonly string[],
+      { sandboxId, ...paging }: Paging & { sandboxId: string },
+    ) {
+      const parents = { column: dataflows.destinationId, ids: destinationIds }
+      const where = [is(dataflows.sandboxId, sandboxId)]
+      return selectPages({ reader: read, parents, where, order: ordering(null), ...paging })
     },
 
     insert: (row: NewRow<'dataflows'>): Query => db.insert(dataflows).values(row),

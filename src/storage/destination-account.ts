@@ -1,13 +1,16 @@
-import { and, eq, inArray, ne, notExists, sql } from 'drizzle-orm'
+import { and, eq, ne, notExists, sql } from 'drizzle-orm'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { plausibleIds } from './filter.ts'
-import { type PageArgs, selectPage } from './paging.ts'
+import { hasId, is } from './filter.ts'
+import { type Paging, selectPage } from './paging.ts'
+import { reader } from './read.ts'
 import type { NewRow, Row } from './tables.ts'
 
 type Account = Row<'destinationAccounts'>
 
-export function destinationAccountStore({ db, tables }: Database) {
+export function destinationAccountStore(database: Database) {
+  const { db, tables } = database
   const { destinationAccounts: accounts, destinations } = tables
+  const read = reader(database, accounts)
   const isKept = ne(accounts.status, 'REMOVED')
   const keptDestinations = (accountId: string) =>
     db
@@ -17,21 +20,15 @@ export function destinationAccountStore({ db, tables }: Database) {
 
   return {
     byIds: (sandboxId: string, ids: readonly string[]): Promise<Account[]> =>
-      db
-        .select()
-        .from(accounts)
-        .where(and(eq(accounts.sandboxId, sandboxId), inArray(accounts.id, plausibleIds(ids)))),
+      read.rows([is(accounts.sandboxId, sandboxId), hasId(accounts.id, ids)]),
 
     /** Oldest first. */
-    page: (options: { sandboxId: string; args: PageArgs; maxPageSize: number }) =>
+    page: ({ sandboxId, ...paging }: Paging & { sandboxId: string }) =>
       selectPage({
-        db,
-        table: accounts,
-        where: eq(accounts.sandboxId, options.sandboxId),
-        list: [options.sandboxId],
-        order: { name: 'CREATED_AT', column: accounts.createdAt, direction: 'ASC' },
-        args: options.args,
-        maxPageSize: options.maxPageSize,
+        reader: read,
+        where: [is(accounts.sandboxId, sandboxId)],
+        order: { name: 'CREATED_AT', column: accounts.createdAt, tie: accounts.id, direction: 'ASC' },
+        ...paging,
       }),
 
     /** A destination that is built on the account and not removed. */

@@ -1,8 +1,9 @@
-import { and, eq, inArray, ne, sql } from 'drizzle-orm'
+import { and, eq, ne, sql } from 'drizzle-orm'
 import type { DestinationStatus } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { contains, isAmong, isVisible, plausibleIds } from './filter.ts'
-import { type Direction, type PageArgs, selectPage } from './paging.ts'
+import { contains, hasId, is, isAmong, isVisible } from './filter.ts'
+import { type Direction, type Paging, selectPage, selectPages } from './paging.ts'
+import { reader } from './read.ts'
 import type { NewRow, Row } from './tables.ts'
 
 export interface DestinationFilter {
@@ -24,6 +25,11 @@ export function destinationStore(database: Database) {
     NAME: destinations.name,
     UPDATED_AT: destinations.updatedAt,
   }
+  const ordering = (orderBy: DestinationOrder | null | undefined) => {
+    const { field, direction } = orderBy ?? { field: 'CREATED_AT', direction: 'ASC' }
+    return { name: field, column: columns[field], tie: destinations.id, direction }
+  }
+  const read = reader(database, destinations)
   const isKept = ne(destinations.status, 'REMOVED')
   const countKept = (sandboxId: string) =>
     db
@@ -38,45 +44,42 @@ export function destinationStore(database: Database) {
       ids: readonly string[],
       visible: readonly string[] | null = null,
     ): Promise<Row<'destinations'>[]> =>
-      db
-        .select()
-        .from(destinations)
-        .where(
-          and(
-            eq(destinations.sandboxId, sandboxId),
-            inArray(destinations.id, plausibleIds(ids)),
-            isVisible(destinations.id, visible),
-          ),
-        ),
+      read.rows([
+        is(destinations.sandboxId, sandboxId),
+        hasId(destinations.id, ids),
+        isVisible(destinations.id, visible),
+      ]),
 
     /**
      * Oldest first unless ordered otherwise.
      * @throws Refusal for bad paging or too long a filter
      */
-    async page(options: {
-      sandboxId: string
-      visible?: readonly string[] | null
-      accountId?: string
-      filter?: DestinationFilter | null | undefined
-      orderBy?: DestinationOrder | null | undefined
-      args: PageArgs
-      maxPageSize: number
-    }) {
-      const { sandboxId, visible = null, accountId, args, maxPageSize } = options
+    async page(
+      options: Paging & {
+        sandboxId: string
+        visible?: readonly string[] | null
+        filter?: DestinationFilter | null | undefined
+        orderBy?: DestinationOrder | null | undefined
+      },
+    ) {
+      const { sandboxId, visible = null, args, maxPageSize } = options
       const filter = options.filter ?? {}
-      const { field, direction } = options.orderBy ?? { field: 'CREATED_AT', direction: 'ASC' }
-      const where = and(
-        eq(destinations.sandboxId, sandboxId),
+      const where = [
+        is(destinations.sandboxId, sandboxId),
         isVisible(destinations.id, visible),
-        accountId === undefined ? undefined : eq(destinations.accountId, accountId),
         isAmong({ column: destinations.id, values: filter.ids, name: 'ids' }),
         contains(destinations.name, filter.search),
         isAmong({ column: destinations.type, values: filter.type, name: 'type' }),
         isAmong({ column: destinations.status, values: filter.status, name: 'status' }),
-      )
-      const order = { name: field, column: columns[field], direction }
-      const list = [sandboxId, visible, accountId, filter]
-      return selectPage({ db, table: destinations, where, list, order, args, maxPageSize })
+      ]
+      return selectPage({ reader: read, where, order: ordering(options.orderBy), args, maxPageSize })
+    },
+
+    /** Those built on each of the accounts, oldest first. */
+    pagesByAccount(accountIds: readonly string[], { sandboxId, ...paging }: Paging & { sandboxId: string }) {
+      const parents = { column: destinations.accountId, ids: accountIds }
+      const where = [is(destinations.sandboxId, sandboxId)]
+      return selectPages({ reader: read, parents, where, order: ordering(null), ...paging })
     },
 
     /** Destinations of the sandbox that are not removed. */

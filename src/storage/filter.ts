@@ -1,7 +1,8 @@
 // The conditions that the filters of every list are made of. Absent and null do not filter.
-import { type AnyColumn, inArray, type SQL, sql } from 'drizzle-orm'
+import { type Column, eq, gte, lt, type SQL, sql } from 'drizzle-orm'
 import { Refusal } from '../domain/errors.ts'
 import { MAX_NAME } from '../domain/text.ts'
+import type { Condition } from './read.ts'
 
 /** How many items a list in a filter may have. */
 const MAX_FILTER_ITEMS = 250
@@ -11,17 +12,59 @@ export function plausibleIds(ids: readonly string[]): string[] {
   return [...new Set(ids)].filter((id) => /^[\w-]{1,100}$/.test(id))
 }
 
+/** A condition without a value of its own. */
+export function fixed(name: string, condition: () => SQL): Condition {
+  return { name, values: [], sql: condition }
+}
+
+/** The column has this value. */
+export function is(column: Column, value: string | number): Condition {
+  return { name: `${column.name} =`, values: [value], sql: ([bound]) => eq(column, bound) }
+}
+
+/** One of the values, however many there are; none of an empty list. */
+export function isOneOf(column: Column, values: readonly (string | number)[]): Condition {
+  return {
+    name: `${column.name} in`,
+    values: [JSON.stringify(values)],
+    sql: ([bound], json) => json.isIn(sql`${column}`, bound ?? []),
+  }
+}
+
+/** One of the ids. */
+export const hasId = (column: Column, ids: readonly string[]): Condition => isOneOf(column, plausibleIds(ids))
+
+/** At this moment or later. */
+export function since(column: Column, moment: Date | null | undefined): Condition | undefined {
+  if (moment == null) return undefined
+  return {
+    name: `${column.name} >=`,
+    values: [moment],
+    sql: ([bound]) => gte(column, sql.param(bound, column)),
+  }
+}
+
+/** Before this moment. */
+export function before(column: Column, moment: Date | null | undefined): Condition | undefined {
+  if (moment == null) return undefined
+  return {
+    name: `${column.name} <`,
+    values: [moment],
+    sql: ([bound]) => lt(column, sql.param(bound, column)),
+  }
+}
+
 /**
- * One of the values; none of an empty list.
+ * One of the values of a filter; none of an empty list.
  * @throws Refusal LIMIT_EXCEEDED at ["filter", `name`]
  */
 export function isAmong(options: {
-  column: AnyColumn
+  column: Column
   values: readonly (string | number)[] | null | undefined
   /** The filter's field, for the error. */
   name: string
   max?: number
-}): SQL | undefined {
+}): Condition | undefined {
   const { column, values, name, max = MAX_FILTER_ITEMS } = options
   if (values == null) return undefined
   if (values.length > max) {
@@ -33,22 +76,28 @@ export function isAmong(options: {
       requested: values.length,
     })
   }
-  const known = values.filter((value) => typeof value === 'number' || isPlain(value))
-  return inArray(column, [...new Set(known)])
+  return isOneOf(
+    column,
+    values.filter((value) => typeof value === 'number' || isPlain(value)),
+  )
 }
 
 /** Of the destinations that a caller may see; null: all of them. */
-export function isVisible(column: AnyColumn, destinationIds: readonly string[] | null): SQL | undefined {
-  return destinationIds === null ? undefined : inArray(column, [...destinationIds])
+export function isVisible(column: Column, destinationIds: readonly string[] | null): Condition | undefined {
+  if (destinationIds === null) return undefined
+  return { ...isOneOf(column, destinationIds), name: `${column.name} visible` }
 }
 
 /** The text holds `search`, whatever the case, and no sign of it is a wildcard. An empty search does not filter. */
-export function contains(column: AnyColumn, search: string | null | undefined): SQL | undefined {
+export function contains(column: Column, search: string | null | undefined): Condition | undefined {
   if (search == null || search === '') return undefined
   // No name is longer or has such characters, and no database needs to be asked about them.
-  if (!isPlain(search)) return sql`1 = 0`
-  const pattern = `%${search.replace(/[\\%_]/g, '\\$&')}%`
-  return sql`lower(${column}) like lower(${pattern}) escape '\\'`
+  if (!isPlain(search)) return fixed('nothing', () => sql`1 = 0`)
+  return {
+    name: `${column.name} like`,
+    values: [`%${search.replace(/[\\%_]/g, '\\$&')}%`],
+    sql: ([bound]) => sql`lower(${column}) like lower(${bound}) escape '\\'`,
+  }
 }
 
 function isPlain(text: string): boolean {

@@ -1,4 +1,4 @@
-import type { SQL } from 'drizzle-orm'
+import type { Placeholder, SQL } from 'drizzle-orm'
 
 /** How a dialect speaks of `profiles.attributes`. Paths are dotted; every value is bound, never spliced. */
 export interface JsonDialect {
@@ -19,8 +19,11 @@ export interface JsonDialect {
   instant(path: string): SQL
   /** Code-point order, on both sides: `<`, `>` on text never depend on a locale. */
   compareText(left: SQL, operator: '=' | '<' | '<=' | '>' | '>=', right: string): SQL
-  /** Whether a text or number is in the list, which is one bound parameter however long it is. */
-  isIn(value: SQL, list: readonly string[] | readonly number[]): SQL
+  /**
+   * Whether a text or number is in the list, which is one bound parameter however long it is. In place of a list the
+   * placeholder of one, as JSON.
+   */
+  isIn(value: SQL, list: readonly string[] | readonly number[] | Placeholder): SQL
   /** Literal, case-sensitive matching: no wildcard has a meaning in `needle`. */
   matches(text: SQL, where: 'start' | 'end' | 'anywhere', needle: string): SQL
 }

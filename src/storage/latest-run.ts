@@ -1,13 +1,13 @@
 import { and, eq, inArray, max } from 'drizzle-orm'
 import type { Database } from './database.ts'
-import type { Row } from './tables.ts'
+import type { RunFacts } from './run.ts'
 
 /** The newest run of each mapping that has one. Ids are time-ordered, so the greatest is the newest. */
 export function latestRunsOf(
   { db, tables: { runs } }: Database,
   sandboxId: string,
   mappingIds: string[],
-): Promise<Row<'runs'>[]> {
+): Promise<RunFacts[]> {
   const newest = db
     .select({ id: max(runs.id) })
     .from(runs)

@@ -1,9 +1,9 @@
-// Relay paging by keyset: stable under inserts, forward and backward, one statement a page.
-import { type AnyColumn, and, asc, desc, getTableName, type SQL, sql } from 'drizzle-orm'
-import type { SQLiteTable } from 'drizzle-orm/sqlite-core'
+// Relay paging by keyset: stable under inserts, forward and backward, one statement a page, and one statement for the
+// pages of however many parents.
+import { type Column, sql } from 'drizzle-orm'
 import { invalid, Refusal } from '../domain/errors.ts'
 import { type CursorValue, cursorsOf } from './cursor.ts'
-import type { Db } from './database.ts'
+import type { Condition, Conditions, Parents, Reader } from './read.ts'
 
 export interface PageArgs {
   first?: number | null | undefined
@@ -16,8 +16,15 @@ export interface Ordering {
   /** Part of what a cursor is bound to. */
   name: string
   /** Must never be null. Dates and texts and numbers alike. */
-  column: AnyColumn
+  column: Column
+  /** What tells rows apart that are equal in `column`: the id. */
+  tie: Column
   direction: Direction
+}
+/** What every list is asked with, and the most that a page may hold. */
+export interface Paging {
+  args: PageArgs
+  maxPageSize: number
 }
 export interface Page<Row> {
   rows: Row[]
@@ -27,73 +34,120 @@ export interface Page<Row> {
   /** Counted only when asked for. */
   totalCount(): Promise<number>
 }
+interface ListOf<Row> extends Paging {
+  reader: Reader<Row>
+  /** With `order`, what makes it this list and no other: cursors are bound to it. */
+  where: Conditions
+  order: Ordering
+}
 
 const DEFAULT_PAGE_SIZE = 20
 
-/** @throws Refusal INVALID_INPUT for a size out of 1…maxPageSize, both directions at once, or a cursor that is not of this list */
-export async function selectPage<T extends SQLiteTable & { id: AnyColumn }>(options: {
-  db: Db
-  table: T
-  where: SQL | undefined
-  /** What makes it this list and no other: sandbox, parent, filter, what may be seen. Cursors are bound to it. */
-  list: readonly unknown[]
-  order: Ordering
-  args: PageArgs
-  maxPageSize: number
-}): Promise<Page<T['$inferSelect']>> {
-  type Row = T['$inferSelect']
-  const { db, table, where, order, args } = options
+/**
+ * A page of a list.
+ * @throws Refusal INVALID_INPUT for a size out of 1…maxPageSize, both directions at once, or a cursor of another list
+ */
+export async function selectPage<Row>(list: ListOf<Row>): Promise<Page<Row>> {
+  const { reader, where } = list
+  const { size, sorting, positionsOf, pageOf } = plan(list)
+  const rows = await reader.rows([...where, ...positionsOf('')], { sorting, limit: size + 1 })
+  return pageOf({ rows, parentId: '', totalCount: () => reader.count(where) })
+}
+
+/**
+ * The same page of the list of each parent, by the parent's id.
+ * @throws Refusal as `selectPage` does; a cursor must be of the list of the only parent
+ */
+export async function selectPages<Row>(
+  list: ListOf<Row> & { parents: Parents },
+): Promise<Map<string, Page<Row>>> {
+  const { reader, where, parents } = list
+  const { size, sorting, positionsOf, pageOf } = plan(list)
+  const [only = '', ...others] = parents.ids
+  const conditions = [...where, ...positionsOf(others.length === 0 ? only : '')]
+  const rows = await reader.rowsOfEach(parents, conditions, { sorting, limit: size + 1 })
+  const key = propertyOf(reader, parents.column)
+  const groups = Map.groupBy(rows, (row) => String((row as Record<string, unknown>)[key]))
+  let counts: Promise<Map<string, number>> | undefined
+  const totalCount = async (parentId: string) => {
+    counts ??= reader.countOfEach(parents, where)
+    return (await counts).get(parentId) ?? 0
+  }
+  return new Map(
+    parents.ids.map((parentId) => [
+      parentId,
+      pageOf({ rows: groups.get(parentId) ?? [], parentId, totalCount: () => totalCount(parentId) }),
+    ]),
+  )
+}
+
+function plan<Row>({ reader, where, order, args, maxPageSize }: ListOf<Row>) {
+  const size = pageSize(args, maxPageSize)
   const backward = args.last != null
-  const size = pageSize(args, options.maxPageSize)
-  const key = order.column.name
+  const property = propertyOf(reader, order.column)
+  const tie = propertyOf(reader, order.tie)
   // Walking backward is walking forward in the opposite order, then turning the page round.
   const ascending = (order.direction === 'ASC') !== backward
-  const towards = sql.raw(ascending ? '>' : '<')
-  const against = sql.raw(ascending ? '<' : '>')
-  const cursors = cursorsOf([getTableName(table), order.name, order.direction, ...options.list])
-  const position = (cursor: string, path: string, operator: SQL) => {
-    const [value, id] = cursors.decode(cursor, path)
-    return sql`(${order.column}, ${table.id}) ${operator} (${sql.param(value)}, ${id})`
-  }
-  const start = backward ? args.before : args.after
-  const end = backward ? args.after : args.before
-  const sort = ascending ? asc : desc
-
-  const fetched = (await db
-    .select()
-    .from(table as SQLiteTable)
-    .where(
-      and(
-        where,
-        start ? position(start, backward ? 'before' : 'after', towards) : undefined,
-        end ? position(end, backward ? 'after' : 'before', against) : undefined,
-      ),
-    )
-    .orderBy(sort(order.column), sort(table.id))
-    .limit(size + 1)) as Row[]
-  const more = fetched.length > size
-  const rows = fetched.slice(0, size)
-  if (backward) rows.reverse()
-  const property =
-    Object.keys(table).find((name) => (table as Record<string, unknown>)[name] === order.column) ?? key
+  const identity = where.map((condition) => condition && [condition.name, ...condition.values])
+  const cursorsIn = (parentId: string) =>
+    cursorsOf([reader.name, order.name, order.direction, parentId, ...identity])
 
   return {
-    rows,
-    hasNextPage: backward ? Boolean(args.before) : more,
-    hasPreviousPage: backward ? more : Boolean(args.after),
-    cursorOf: (row) => {
-      const fields = row as Record<string, unknown>
-      const value = order.column.mapToDriverValue(fields[property]) as CursorValue
-      return cursors.encode(value, String(fields.id))
+    size,
+    sorting: {
+      columns: order.column === order.tie ? [order.tie] : [order.column, order.tie],
+      direction: ascending ? ('ASC' as const) : ('DESC' as const),
     },
-    totalCount: async () => {
-      const [row] = await db
-        .select({ count: sql<number>`count(*)`.mapWith(Number) })
-        .from(table as SQLiteTable)
-        .where(where)
-      return row?.count ?? 0
+    /** The conditions that the cursors stand for. */
+    positionsOf(parentId: string): (Condition | undefined)[] {
+      const position = (cursor: string | null | undefined, path: string, operator: '<' | '>') => {
+        if (!cursor) return undefined
+        return beyond(order, operator, cursorsIn(parentId).decode(cursor, path))
+      }
+      const start = backward ? args.before : args.after
+      const end = backward ? args.after : args.before
+      return [
+        position(start, backward ? 'before' : 'after', ascending ? '>' : '<'),
+        position(end, backward ? 'after' : 'before', ascending ? '<' : '>'),
+      ]
+    },
+    pageOf(found: { rows: Row[]; parentId: string; totalCount(): Promise<number> }): Page<Row> {
+      const more = found.rows.length > size
+      const rows = found.rows.slice(0, size)
+      if (backward) rows.reverse()
+      const cursors = cursorsIn(found.parentId)
+      return {
+        rows,
+        hasNextPage: backward ? Boolean(args.before) : more,
+        hasPreviousPage: backward ? more : Boolean(args.after),
+        cursorOf: (row) => {
+          const fields = row as Record<string, unknown>
+          const value = order.column.mapToDriverValue(fields[property]) as CursorValue
+          return cursors.encode(value, String(fields[tie]))
+        },
+        totalCount: found.totalCount,
+      }
     },
   }
+}
+
+function beyond(order: Ordering, operator: '<' | '>', [value, id]: [CursorValue, string]): Condition {
+  const { column, tie } = order
+  const sign = sql.raw(operator)
+  if (column === tie) {
+    return { name: `page ${operator}`, values: [value], sql: ([bound]) => sql`${tie} ${sign} ${bound}` }
+  }
+  return {
+    name: `page ${operator}`,
+    values: [value, id],
+    sql: ([bound, boundId]) => sql`(${column}, ${tie}) ${sign} (${bound}, ${boundId})`,
+  }
+}
+
+function propertyOf<Row>(reader: Reader<Row>, wanted: Column): string {
+  const found = reader.columns.find(([, column]) => column === wanted)
+  if (!found) throw new Error(`${wanted.name} is not read`)
+  return found[0]
 }
 
 /** @throws Refusal INVALID_INPUT naming 1…max */

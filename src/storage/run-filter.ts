@@ -1,8 +1,9 @@
 // The conditions of a list of runs, in SQL and on a row: both say the same.
-import { gte, inArray, lt, type SQL } from 'drizzle-orm'
 import type { RunStatus, Trigger } from '../domain/model.ts'
 import type { Database } from './database.ts'
-import type { Row } from './tables.ts'
+import { before, isAmong, since } from './filter.ts'
+import type { Conditions } from './read.ts'
+import type { RunFacts } from './run.ts'
 
 /** Conditions that must all hold. Absent and null do not filter, and nothing is in an empty list. */
 export interface RunFilter {
@@ -18,20 +19,21 @@ export interface RunFilter {
   createdBefore?: Date | null | undefined
 }
 
-export function runConditions({ runs }: Database['tables'], filter: RunFilter): (SQL | undefined)[] {
+/** @throws Refusal for too long a list */
+export function runConditions({ runs }: Database['tables'], filter: RunFilter): Conditions {
   return [
-    filter.ids ? inArray(runs.id, filter.ids) : undefined,
-    filter.dataflowIds ? inArray(runs.dataflowId, filter.dataflowIds) : undefined,
-    filter.segmentIds ? inArray(runs.segmentId, filter.segmentIds) : undefined,
-    filter.destinationIds ? inArray(runs.destinationId, filter.destinationIds) : undefined,
-    filter.status ? inArray(runs.status, filter.status) : undefined,
-    filter.trigger ? inArray(runs.trigger, filter.trigger) : undefined,
-    filter.createdAfter ? gte(runs.createdAt, filter.createdAfter) : undefined,
-    filter.createdBefore ? lt(runs.createdAt, filter.createdBefore) : undefined,
+    isAmong({ column: runs.id, values: filter.ids, name: 'ids' }),
+    isAmong({ column: runs.dataflowId, values: filter.dataflowIds, name: 'dataflowIds' }),
+    isAmong({ column: runs.segmentId, values: filter.segmentIds, name: 'segmentIds' }),
+    isAmong({ column: runs.destinationId, values: filter.destinationIds, name: 'destinationIds' }),
+    isAmong({ column: runs.status, values: filter.status, name: 'status' }),
+    isAmong({ column: runs.trigger, values: filter.trigger, name: 'trigger' }),
+    since(runs.createdAt, filter.createdAfter),
+    before(runs.createdAt, filter.createdBefore),
   ]
 }
 
-export function matchesRun(run: Row<'runs'>, filter: RunFilter): boolean {
+export function matchesRun(run: RunFacts, filter: RunFilter): boolean {
   const { createdAfter, createdBefore } = filter
   return (
     isIn(filter.ids, run.id) &&

@@ -1,10 +1,9 @@
 // Runs as the API and the services see them. How a worker moves a run on is in run-lease.ts.
-import { and, eq, gt, gte, inArray, lt, sql } from 'drizzle-orm'
-import type { RejectionReason } from '../domain/model.ts'
-import { cursorsOf } from './cursor.ts'
+import { and, eq, gt, gte, inArray, isNotNull, sql } from 'drizzle-orm'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { isVisible } from './filter.ts'
-import { type PageArgs, pageSize, selectPage } from './paging.ts'
+import { fixed, hasId, is, isVisible } from './filter.ts'
+import { type Paging, selectPage, selectPages } from './paging.ts'
+import { reader } from './read.ts'
 import { ACTIVE_STATUSES, appendEvent, isActive } from './run-event.ts'
 import { type RunFilter, runConditions } from './run-filter.ts'
 import type { NewRow, Row } from './tables.ts'
@@ -13,53 +12,46 @@ export interface RunOrder {
   field: 'CREATED_AT' | 'COMPLETED_AT'
   direction: 'ASC' | 'DESC'
 }
-export interface RejectionFilter {
-  reason?: RejectionReason[] | null | undefined
-  profileId?: number | null | undefined
-}
+/** A run without what only its export needs, which may be long. */
+export type RunFacts = Omit<Row<'runs'>, 'plan' | 'checkpoint'>
 
 export function runStore(database: Database) {
   const { db, tables } = database
   const { runs, runEvents, runFiles } = tables
   const active = inArray(runs.status, ACTIVE_STATUSES)
+  const parentColumns = { segment: runs.segmentId, dataflow: runs.dataflowId }
+  const read = reader(database, runs, { without: ['plan', 'checkpoint'] })
 
   return {
     /** `visible`: only those to a partner's destinations. */
     byIds: (
       sandboxId: string,
-      ids: string[],
+      ids: readonly string[],
       visible: readonly string[] | null = null,
-    ): Promise<Row<'runs'>[]> =>
-      db
+    ): Promise<RunFacts[]> =>
+      read.rows([is(runs.sandboxId, sandboxId), hasId(runs.id, ids), isVisible(runs.destinationId, visible)]),
+
+    /** With everything that an export needs. */
+    async whole(sandboxId: string, id: string): Promise<Row<'runs'> | null> {
+      const [row] = await db
         .select()
         .from(runs)
-        .where(
-          and(eq(runs.sandboxId, sandboxId), inArray(runs.id, ids), isVisible(runs.destinationId, visible)),
-        ),
+        .where(and(eq(runs.sandboxId, sandboxId), eq(runs.id, id)))
+      return row ?? null
+    },
 
-    /** Newest first unless ordered otherwise. Ordered by completion, runs that have not ended are left out. */
-    page(options: {
-      sandboxId: string
-      filter?: RunFilter | null | undefined
-      orderBy?: RunOrder | null | undefined
-      args: PageArgs
-      maxPageSize: number
-    }) {
-      const { field, direction } = options.orderBy ?? { field: 'CREATED_AT', direction: 'DESC' }
-      const byCompletion = field === 'COMPLETED_AT'
-      return selectPage({
-        db,
-        table: runs,
-        where: and(
-          eq(runs.sandboxId, options.sandboxId),
-          ...runConditions(tables, options.filter ?? {}),
-          byCompletion ? sql`${runs.completedAt} is not null` : undefined,
-        ),
-        list: [options.sandboxId, options.filter],
-        order: { name: field, column: byCompletion ? runs.completedAt : runs.createdAt, direction },
-        args: options.args,
-        maxPageSize: options.maxPageSize,
-      })
+    /**
+     * Newest first unless ordered otherwise. Ordered by completion, runs that have not ended are left out.
+     * @throws Refusal for bad paging or too long a filter
+     */
+    async page(options: RunList) {
+      return selectPage({ reader: read, ...listOf(tables, options) })
+    },
+
+    /** The same for the runs of each segment or dataflow. */
+    async pages(of: { parent: keyof typeof parentColumns; ids: readonly string[] }, options: RunList) {
+      const parents = { column: parentColumns[of.parent], ids: of.ids }
+      return selectPages({ reader: read, parents, ...listOf(tables, options) })
     },
 
     /** How far every run is that is active, or ended at this moment or later: all that may have news. */
@@ -171,63 +163,27 @@ export function runStore(database: Database) {
       )
       return Number(row?.[0] ?? 0)
     },
-
-    rejectionPage: (options: {
-      runId: string
-      filter?: RejectionFilter | null | undefined
-      args: PageArgs
-      maxPageSize: number
-    }) => rejectionPage(database, options),
   }
 }
 
-/** Rejections have no id of their own: a profile is rejected once per run, so its id is the position. */
-async function rejectionPage(
-  database: Database,
-  options: {
-    runId: string
-    filter?: RejectionFilter | null | undefined
-    args: PageArgs
-    maxPageSize: number
-  },
-) {
-  const { db, tables } = database
-  const { rejections } = tables
-  const { runId, args } = options
-  const filter = options.filter ?? {}
-  const size = pageSize(args, options.maxPageSize)
-  const where = and(
-    eq(rejections.runId, runId),
-    filter.reason ? inArray(rejections.reason, filter.reason) : undefined,
-    filter.profileId != null ? eq(rejections.profileId, filter.profileId) : undefined,
-  )
-  const cursors = cursorsOf(['rejections', runId, filter])
-  const position = (cursor: string, path: string) => Number(cursors.decode(cursor, path)[0])
-  const backward = args.last != null
-  const rows = await db
-    .select()
-    .from(rejections)
-    .where(
-      and(
-        where,
-        args.after ? gt(rejections.profileId, position(args.after, 'after')) : undefined,
-        args.before ? lt(rejections.profileId, position(args.before, 'before')) : undefined,
-      ),
-    )
-    .orderBy(backward ? sql`${rejections.profileId} desc` : rejections.profileId)
-    .limit(size + 1)
-  const more = rows.length > size
-  const kept = rows.slice(0, size)
-  if (backward) kept.reverse()
-  return {
-    rows: kept,
-    hasNextPage: backward ? Boolean(args.before) : more,
-    hasPreviousPage: backward ? more : Boolean(args.after),
-    cursorOf: ({ profileId }: Row<'rejections'>) => cursors.encode(profileId, ''),
-    // There may be as many as profiles: counted off the event loop.
-    totalCount: async () => {
-      const [row] = await database.aside(db.select({ count: sql`count(*)` }).from(rejections).where(where))
-      return Number(row?.[0] ?? 0)
-    },
-  }
+interface RunList extends Paging {
+  sandboxId: string
+  visible?: readonly string[] | null
+  filter?: RunFilter | null | undefined
+  orderBy?: RunOrder | null | undefined
+}
+
+function listOf(tables: Database['tables'], options: RunList) {
+  const { runs } = tables
+  const { sandboxId, visible = null, filter, args, maxPageSize } = options
+  const { field, direction } = options.orderBy ?? { field: 'CREATED_AT', direction: 'DESC' }
+  const isByCompletion = field === 'COMPLETED_AT'
+  const where = [
+    is(runs.sandboxId, sandboxId),
+    isVisible(runs.destinationId, visible),
+    ...runConditions(tables, filter ?? {}),
+    isByCompletion ? fixed('completed', () => isNotNull(runs.completedAt)) : undefined,
+  ]
+  const column = isByCompletion ? runs.completedAt : runs.createdAt
+  return { where, order: { name: field, column, tie: runs.id, direction }, args, maxPageSize }
 }

@@ -1,9 +1,10 @@
-import { and, eq, gte, inArray, ne, or, sql } from 'drizzle-orm'
+import { and, eq, inArray, ne, or, sql } from 'drizzle-orm'
 import type { MappingStatus } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { contains, isAmong, isVisible, plausibleIds } from './filter.ts'
+import { contains, hasId, is, isAmong, isVisible, plausibleIds, since } from './filter.ts'
 import { appendMappingChanges } from './mapping-change.ts'
-import { type PageArgs, selectPage } from './paging.ts'
+import { type Paging, selectPages } from './paging.ts'
+import { reader } from './read.ts'
 import type { NewRow, Row } from './tables.ts'
 
 export interface SegmentMappingFilter {
@@ -14,15 +15,18 @@ export interface SegmentMappingFilter {
   updatedSince?: Date | null | undefined
 }
 
-/** What a list of mappings hangs on. */
-export type MappingParent = { destinationId: string } | { dataflowId: string } | { segmentId: string }
-
 /** A partner that keeps a copy asks for all of its numbers at once. */
 export const MAX_NUMBERS = 1000
 
 export function segmentMappingStore(database: Database) {
   const { db, tables } = database
   const { segmentMappings: mappings, destinations, segments } = tables
+  const parentColumns = {
+    destination: mappings.destinationId,
+    dataflow: mappings.dataflowId,
+    segment: mappings.segmentId,
+  }
+  const read = reader(database, mappings)
   const select = (condition: ReturnType<typeof and>, sandboxId: string) =>
     db
       .select()
@@ -35,12 +39,6 @@ export function segmentMappingStore(database: Database) {
       .from(mappings)
       .where(and(eq(mappings.destinationId, destinationId), eq(mappings.elementStatus, 'ACTIVE')))
 
-  const parentOf = (of: MappingParent) => {
-    if ('destinationId' in of) return [mappings.destinationId, of.destinationId] as const
-    if ('dataflowId' in of) return [mappings.dataflowId, of.dataflowId] as const
-    return [mappings.segmentId, of.segmentId] as const
-  }
-
   return {
     /** `visible`: only those to a partner's destinations. */
     byIds: (
@@ -48,10 +46,11 @@ export function segmentMappingStore(database: Database) {
       ids: readonly string[],
       visible: readonly string[] | null = null,
     ): Promise<Row<'segmentMappings'>[]> =>
-      select(
-        and(inArray(mappings.id, plausibleIds(ids)), isVisible(mappings.destinationId, visible)),
-        sandboxId,
-      ),
+      read.rows([
+        is(mappings.sandboxId, sandboxId),
+        hasId(mappings.id, ids),
+        isVisible(mappings.destinationId, visible),
+      ]),
     byNumbers: (sandboxId: string, numbers: readonly number[]): Promise<Row<'segmentMappings'>[]> =>
       select(inArray(mappings.number, [...numbers]), sandboxId),
     /** Of any status. */
@@ -83,36 +82,33 @@ export function segmentMappingStore(database: Database) {
     },
 
     /**
-     * The mappings of one destination, dataflow or segment, oldest first.
+     * The mappings of each destination, dataflow or segment, oldest first.
      * `visible` narrows a segment's list to what a partner may see.
      * @throws Refusal for bad paging or too long a filter
      */
-    async page(options: {
-      sandboxId: string
-      of: MappingParent
-      visible?: readonly string[] | null
-      filter?: SegmentMappingFilter | null | undefined
-      args: PageArgs
-      maxPageSize: number
-    }) {
-      const { sandboxId, of, visible = null, args, maxPageSize } = options
+    async pages(
+      of: { parent: keyof typeof parentColumns; ids: readonly string[] },
+      options: Paging & {
+        sandboxId: string
+        visible: readonly string[] | null
+        filter?: SegmentMappingFilter | null | undefined
+      },
+    ) {
+      const { sandboxId, visible, args, maxPageSize } = options
       const filter = options.filter ?? {}
-      const [parent, parentId] = parentOf(of)
-      const where = and(
-        eq(mappings.sandboxId, sandboxId),
-        // A number is one row of the gateway. SQLite, which knows no counts, would rather read all rows of the parent:
-        // an expression keeps it from their index.
-        filter.numbers ? sql`${parent} || '' = ${parentId}` : eq(parent, parentId),
+      const where = [
+        is(mappings.sandboxId, sandboxId),
         isVisible(mappings.destinationId, visible),
         isAmong({ column: mappings.number, values: filter.numbers, name: 'numbers', max: MAX_NUMBERS }),
         isAmong({ column: mappings.elementStatus, values: filter.status, name: 'status' }),
         contains(mappings.elementName, filter.search),
-        filter.updatedSince == null ? undefined : gte(mappings.updatedAt, filter.updatedSince),
-      )
+        since(mappings.updatedAt, filter.updatedSince),
+      ]
       // Ids are made in the order of time.
-      const order = { name: 'ID', column: mappings.id, direction: 'ASC' as const }
-      const list = [sandboxId, of, visible, filter]
-      return selectPage({ db, table: mappings, where, list, order, args, maxPageSize })
+      const order = { name: 'ID', column: mappings.id, tie: mappings.id, direction: 'ASC' as const }
+      // A number is one row of the gateway.
+      const parents = { column: parentColumns[of.parent], ids: of.ids, isFewRows: filter.numbers != null }
+      return selectPages({ reader: read, parents, where, order, args, maxPageSize })
     },
 
     /** Those of the segments that may be mapped: all but deleted ones. */

@@ -1,8 +1,9 @@
-import { and, eq, exists, gte, inArray, like, ne, or, type SQL, sql } from 'drizzle-orm'
+import { and, eq, exists, inArray, like, ne, or, type SQL, sql } from 'drizzle-orm'
 import type { SegmentStatus } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { contains, isAmong, isVisible, plausibleIds } from './filter.ts'
-import { type Direction, type PageArgs, selectPage } from './paging.ts'
+import { contains, fixed, hasId, is, isAmong, isVisible, since } from './filter.ts'
+import { type Direction, type Paging, selectPage } from './paging.ts'
+import { type Condition, reader } from './read.ts'
 import { ACTIVE_STATUSES } from './run-event.ts'
 import type { NewRow, Row } from './tables.ts'
 
@@ -39,10 +40,20 @@ export function segmentStore(database: Database) {
         .from(segmentMappings)
         .where(and(eq(segmentMappings.segmentId, segments.id), how)),
     )
-  const isMappedTo = (destinationId: string) =>
-    isMapped(
-      and(eq(segmentMappings.destinationId, destinationId), ne(segmentMappings.elementStatus, 'DELETED')),
-    )
+  const isMappedTo = (destinationId: string): Condition => ({
+    name: 'mapped to',
+    values: [destinationId],
+    sql: ([bound]) =>
+      isMapped(
+        and(sql`${segmentMappings.destinationId} = ${bound}`, ne(segmentMappings.elementStatus, 'DELETED')),
+      ),
+  })
+  /** Is or was mapped to one of a partner's destinations. */
+  const isShownTo = (visible: readonly string[] | null): Condition | undefined => {
+    const condition = isVisible(segmentMappings.destinationId, visible)
+    return condition && { ...condition, sql: (bound, json) => isMapped(condition.sql(bound, json)) }
+  }
+  const read = reader(database, segments)
   const hasActiveRun = (id: string) =>
     sql`exists (select 1 from ${runs} where ${and(eq(runs.segmentId, id), inArray(runs.status, ACTIVE_STATUSES))})`
 
@@ -53,16 +64,7 @@ export function segmentStore(database: Database) {
       ids: readonly string[],
       visible: readonly string[] | null = null,
     ): Promise<Row<'segments'>[]> =>
-      db
-        .select()
-        .from(segments)
-        .where(
-          and(
-            eq(segments.sandboxId, sandboxId),
-            inArray(segments.id, plausibleIds(ids)),
-            visible === null ? undefined : isMapped(isVisible(segmentMappings.destinationId, visible)),
-          ),
-        ),
+      read.rows([is(segments.sandboxId, sandboxId), hasId(segments.id, ids), isShownTo(visible)]),
 
     /** Every segment that is not deleted, in the order of creation. */
     allKept: (sandboxId: string): Promise<Row<'segments'>[]> =>
@@ -76,34 +78,29 @@ export function segmentStore(database: Database) {
      * Oldest first unless ordered otherwise.
      * @throws Refusal for bad paging or too long a filter
      */
-    page(options: {
-      sandboxId: string
-      filter?: SegmentFilter | null | undefined
-      orderBy?: SegmentOrder | null | undefined
-      args: PageArgs
-      maxPageSize: number
-    }) {
+    async page(
+      options: Paging & {
+        sandboxId: string
+        filter?: SegmentFilter | null | undefined
+        orderBy?: SegmentOrder | null | undefined
+      },
+    ) {
+      const { sandboxId, args, maxPageSize } = options
       const filter = options.filter ?? {}
       const { field, direction } = options.orderBy ?? { field: 'CREATED_AT', direction: 'ASC' }
-      const where = and(
-        eq(segments.sandboxId, options.sandboxId),
+      const where = [
+        is(segments.sandboxId, sandboxId),
         isAmong({ column: segments.id, values: filter.ids, name: 'ids' }),
         isAmong({ column: segments.number, values: filter.numbers, name: 'numbers' }),
         contains(segments.name, filter.search),
-        filter.status ? isAmong({ column: segments.status, values: filter.status, name: 'status' }) : isKept,
-        filter.destinationId == null ? undefined : isMappedTo(plausibleIds([filter.destinationId])[0] ?? ''),
-        filter.updatedSince ? gte(segments.updatedAt, filter.updatedSince) : undefined,
-      )
-      const order = { name: field, column: columns[field], direction }
-      return selectPage({
-        db,
-        table: segments,
-        where,
-        list: [options.sandboxId, filter],
-        order,
-        args: options.args,
-        maxPageSize: options.maxPageSize,
-      })
+        filter.status
+          ? isAmong({ column: segments.status, values: filter.status, name: 'status' })
+          : fixed('kept', () => isKept),
+        filter.destinationId == null ? undefined : isMappedTo(filter.destinationId),
+        since(segments.updatedAt, filter.updatedSince),
+      ]
+      const order = { name: field, column: columns[field], tie: segments.id, direction }
+      return selectPage({ reader: read, where, order, args, maxPageSize })
     },
 
     /** The row gets the next number of the gateway. */

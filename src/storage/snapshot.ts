@@ -1,9 +1,10 @@
 // A snapshot is one finished evaluation. While a job writes, its snapshots are rows already: that reserves their
 // versions for good, even if the job never ends. Until it succeeds they date from 1970, and count for nothing.
-import { and, eq, gt, inArray, isNotNull } from 'drizzle-orm'
+import { and, eq, gt, isNotNull } from 'drizzle-orm'
 import type { Database } from './database.ts'
-import { plausibleIds } from './filter.ts'
-import { type PageArgs, selectPage } from './paging.ts'
+import { fixed, hasId, is } from './filter.ts'
+import { type Paging, selectPages } from './paging.ts'
+import { reader } from './read.ts'
 import type { Row } from './tables.ts'
 
 /** When a snapshot was evaluated that is still being written, or never was finished. */
@@ -12,27 +13,24 @@ export const UNFINISHED = new Date(0)
 export function snapshotStore(database: Database) {
   const { db, tables } = database
   const { segments, snapshots } = tables
-  const isFinished = gt(snapshots.evaluatedAt, UNFINISHED)
+  const finished = fixed('finished', () => gt(snapshots.evaluatedAt, UNFINISHED))
+  const read = reader(database, snapshots)
 
   return {
     byIds: (sandboxId: string, ids: readonly string[]): Promise<Row<'snapshots'>[]> =>
-      db
-        .select()
-        .from(snapshots)
-        .where(and(eq(snapshots.sandboxId, sandboxId), inArray(snapshots.id, plausibleIds(ids)), isFinished)),
+      read.rows([is(snapshots.sandboxId, sandboxId), hasId(snapshots.id, ids), finished]),
 
-    /** Of one segment, newest first. */
-    page(options: { sandboxId: string; segmentId: string; args: PageArgs; maxPageSize: number }) {
-      const { sandboxId, segmentId, args, maxPageSize } = options
-      return selectPage({
-        db,
-        table: snapshots,
-        where: and(eq(snapshots.sandboxId, sandboxId), eq(snapshots.segmentId, segmentId), isFinished),
-        list: [sandboxId, segmentId],
-        order: { name: 'EVALUATED_AT', column: snapshots.evaluatedAt, direction: 'DESC' },
-        args,
-        maxPageSize,
-      })
+    /** Those of each of the segments, newest first. */
+    pagesBySegment(segmentIds: readonly string[], { sandboxId, ...paging }: Paging & { sandboxId: string }) {
+      const parents = { column: snapshots.segmentId, ids: segmentIds }
+      const where = [is(snapshots.sandboxId, sandboxId), finished]
+      const order = {
+        name: 'EVALUATED_AT',
+        column: snapshots.evaluatedAt,
+        tie: snapshots.id,
+        direction: 'DESC' as const,
+      }
+      return selectPages({ reader: read, parents, where, order, ...paging })
     },
 
     /** The latest snapshot of each segment of the sandbox that has one, by the segment's id. */

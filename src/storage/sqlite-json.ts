@@ -50,7 +50,8 @@ export const sqliteJson: JsonDialect = {
   // No look at the type: no number, boolean, list or object has this form as text.
   instant: (path) => sql`(select ${sql.raw(INSTANT)} from (select ${value(path)} as v))`,
   compareText: (left, operator, right) => sql`${left} ${sql.raw(operator)} ${right}`,
-  isIn: (left, list) => sql`${left} in (select value from json_each(${JSON.stringify(list)}))`,
+  isIn: (left, list) =>
+    sql`${left} in (select value from json_each(${Array.isArray(list) ? JSON.stringify(list) : list}))`,
   matches: (text, where, needle) => {
     if (where === 'anywhere') return sql`instr(${text}, ${needle}) > 0`
     if (where === 'start') return sql`substr(${text}, 1, length(${needle})) = ${needle}`

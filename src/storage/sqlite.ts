@@ -2,19 +2,23 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import BetterSqlite from 'better-sqlite3'
+import { fillPlaceholders } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/better-sqlite3'
+import { SQLiteSyncDialect } from 'drizzle-orm/sqlite-core'
 import { Unavailable } from '../domain/errors.ts'
-import type { ProfilePatch } from './capabilities.ts'
+import type { ProfilePatch, RawRow } from './capabilities.ts'
 import { type Database, StaleWrite, type Write } from './database.ts'
 import { tables } from './schema.sqlite.ts'
 import { sqliteAside } from './sqlite-aside.ts'
 import { sqliteAttributeStatistics } from './sqlite-attributes.ts'
+import { sqliteFirstOfEach } from './sqlite-first-of-each.ts'
 import { sqliteJson } from './sqlite-json.ts'
 import { processLocks } from './sqlite-life.ts'
 import { migrateSqlite } from './sqlite-migrate.ts'
 import { inProcessWake } from './wake.ts'
 
 const STATEMENTS_KEPT = 100
+const dialect = new SQLiteSyncDialect()
 
 /** @throws Error with a sentence for the operator when the file is no database or cannot be opened */
 export function openSqlite(file: string): Database {
@@ -23,7 +27,7 @@ export function openSqlite(file: string): Database {
   const upsert = profileUpsert(connection)
   const aside = sqliteAside(file)
   const locks = processLocks(path.join(path.dirname(file), 'processes'))
-  const db = drizzle(connection, { casing: 'snake_case' })
+  const db = drizzle(connection)
 
   const atomically = <T>(work: () => T): T => {
     run(() => connection.exec('BEGIN IMMEDIATE'))
@@ -64,6 +68,13 @@ export function openSqlite(file: string): Database {
       const steps = writes.map(prepared)
       return atomically(() => steps.map((step) => step()))
     },
+    prepare: (query, where = 'here') => {
+      const { sql, params } = dialect.sqlToQuery(query)
+      if (where === 'aside') return (values) => aside.read({ sql, params: fillPlaceholders(params, values) })
+      const statement = run(() => connection.prepare(sql).raw())
+      return async (values) => run(() => statement.all(...fillPlaceholders(params, values)) as RawRow[])
+    },
+    firstOfEach: sqliteFirstOfEach,
     skipLocked: (select) => select, // one writer at a time: there is nothing to pass over
     violatedTable: (error) => {
       const cause = rootCause(error)

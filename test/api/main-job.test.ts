@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { aWorld } from '../support/activation.ts'
 import { type TestGateway, testGateway } from '../support/api.ts'
 import { addProfiles, evaluate } from '../support/segments.ts'
+import { statementsOf } from '../support/statements.ts'
 
 let gateway: TestGateway
 beforeEach(async () => {
@@ -137,18 +138,13 @@ describe('reading many', () => {
   it('takes as many statements for fifty runs as for one', async () => {
     const world = await aWorld(gateway.test, { segments: 50 })
     await addProfiles(gateway.test, [{ email: 'a' }])
-    const { database } = gateway.test
     await evaluate(gateway.test, world.segmentIds)
     const statements = async () => {
-      let count = 0
-      const { select } = database.db
-      database.db.select = ((...args: Parameters<typeof select>) => {
-        count += 1
-        return select.apply(database.db, args)
-      }) as typeof select
-      const { runs } = await gateway.data(QUERY)
-      database.db.select = select
-      return { count, runs: runs.nodes.length }
+      let runs: unknown[] = []
+      const seen = await statementsOf(async () => {
+        runs = (await gateway.data(QUERY)).runs.nodes
+      })
+      return { count: seen.length, runs: runs.length }
     }
     const send = (segmentIds: string[]) =>
       gateway.data(ACTIVATE, { input: { activations: [{ dataflowId: world.dataflow.id, segmentIds }] } })
@@ -162,16 +158,9 @@ describe('reading many', () => {
   })
 
   it('counts a list only when its totalCount is asked for', async () => {
-    const { database } = gateway.test
-    const { select } = database.db
-    let counted = 0
-    database.db.select = ((...args: Parameters<typeof select>) => {
-      if (args[0] && 'count' in args[0]) counted += 1
-      return select.apply(database.db, args)
-    }) as typeof select
-    await gateway.data('{ segments { nodes { id } pageInfo { hasNextPage } } }')
-    expect(counted).toBe(0)
-    await gateway.data('{ segments { totalCount } }')
-    expect(counted).toBe(1)
+    const counts = async (query: string) =>
+      (await statementsOf(() => gateway.data(query))).filter((sql) => sql.includes('count(*)')).length
+    expect(await counts('{ segments { nodes { id } pageInfo { hasNextPage } } }')).toBe(0)
+    expect(await counts('{ segments { totalCount } }')).toBe(1)
   })
 })

@@ -5,6 +5,7 @@ import { gunzipSync } from 'node:zlib'
 import { eq } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { runWorker } from '../../src/engine/worker.ts'
+import { rejectionStore } from '../../src/storage/rejection.ts'
 import { runStore } from '../../src/storage/run.ts'
 import { runLease } from '../../src/storage/run-lease.ts'
 import { silent, type TestDatabase, testDatabase } from '../support/database.ts'
@@ -40,6 +41,10 @@ function aWorker(concurrency = 2) {
 const people = (count: number) =>
   Array.from({ length: count }, (_, i) => ({ email: `p${i}@example.com`, name: `Person ${i}` }))
 const filesIn = (folder: string) => fs.readdirSync(path.join(test.exportRoot, folder)).sort()
+const rejectionsOf = async (runId: string) => {
+  const pages = await rejectionStore(test.database).pagesByRun([runId], { args: {}, maxPageSize: 100 })
+  return pages.get(runId)!.rows
+}
 const read = (location: string) => fs.readFileSync(path.join(test.exportRoot, location))
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 const types = (events: { type: string }[]) => events.map((event) => event.type)
@@ -133,11 +138,7 @@ describe('a run', () => {
     aWorker()
     await untilEnded(test, run.id)
     expect(await runRow(test, run.id)).toMatchObject({ received: 6, exported: 2, excluded: 3, failed: 1 })
-    const { rows } = await runStore(test.database).rejectionPage({
-      runId: run.id,
-      args: {},
-      maxPageSize: 100,
-    })
+    const rows = await rejectionsOf(run.id)
     expect(rows.map((row) => [row.reason, row.detail])).toEqual([
       ['MISSING_REQUIRED_FIELD', 'email'],
       ['NO_CONSENT', null],
@@ -229,11 +230,7 @@ describe('the lease', () => {
     aWorker()
     await untilEnded(test, run.id)
     expect(await runRow(test, run.id)).toMatchObject({ status: 'SUCCESS', exported: 3, excluded: 1 })
-    const { rows } = await runStore(test.database).rejectionPage({
-      runId: run.id,
-      args: {},
-      maxPageSize: 100,
-    })
+    const rows = await rejectionsOf(run.id)
     expect(rows).toHaveLength(1)
   })
 

@@ -14,6 +14,10 @@ beforeEach(async () => {
 afterEach(() => test.dispose())
 
 const above = (value: number): Rule => ({ attribute: { path: 'n', operator: 'GREATER_THAN', value } })
+const snapshotPage = async ({ database, sandboxId }: TestDatabase, segmentId: string) => {
+  const options = { sandboxId, args: {}, maxPageSize: 100 }
+  return (await snapshotStore(database).pagesBySegment([segmentId], options)).get(segmentId)!
+}
 const create = (name: string, rule: Rule) => segmentService(test.ctx).create(test.session, { name, rule })
 const numbers = (count: number, n = (index: number) => index + 1) =>
   Array.from({ length: count }, (_, index) => ({ n: n(index) }))
@@ -114,12 +118,7 @@ describe('a segmentation job', () => {
     expect(job.error?.message).toContain('"bad"')
     expect(job.error?.message).not.toMatch(/select|sqlite/i)
     expect(await latest(test, good.id)).toBeNull()
-    const page = await snapshotStore(test.database).page({
-      sandboxId: test.sandboxId,
-      segmentId: good.id,
-      args: {},
-      maxPageSize: 100,
-    })
+    const page = await snapshotPage(test, good.id)
     expect(page.rows).toEqual([])
     expect(await membersOf(test, [1, 2])).toBe(0)
   })
@@ -160,12 +159,7 @@ describe('membership versions', () => {
     expect([await membersOf(test, [1]), await membersOf(test, [3]), await membersOf(test, [4, 5])]).toEqual([
       0, 0, 6,
     ])
-    const page = await snapshotStore(test.database).page({
-      sandboxId: test.sandboxId,
-      segmentId: segment.id,
-      args: {},
-      maxPageSize: 100,
-    })
+    const page = await snapshotPage(test, segment.id)
     expect(page.rows.map(({ version }) => version)).toEqual([5, 4, 3, 2, 1])
   })
 })

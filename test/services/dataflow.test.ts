@@ -395,9 +395,14 @@ describe('lists', () => {
     const store = segmentMappingStore(test.database)
     const { sandboxId } = test
     const names = async (filter = {}) =>
-      (await store.page({ sandboxId, of: { destinationId }, filter, args: {}, maxPageSize: 100 })).rows.map(
-        ({ elementName }) => elementName,
+      (
+        await store.pages(
+          { parent: 'destination', ids: [destinationId] },
+          { sandboxId, visible: null, filter, args: {}, maxPageSize: 100 },
+        )
       )
+        .get(destinationId)
+        ?.rows.map(({ elementName }) => elementName)
     expect(await names()).toEqual(['One', 'Two'])
     expect(await names({ numbers: [2, 2, 99] })).toEqual(['Two'])
     expect(await names({ numbers: Array.from({ length: 1000 }, (_, i) => i) })).toHaveLength(2)

@@ -171,14 +171,17 @@ describe('the log of mapping changes', () => {
     await aDataflow(destinationId, [mapping(id)])
     test.setTime(new Date('2026-11-02'))
     await segments().update(test.session, { id, description: 'who bought' })
-    const { rows } = await segmentMappingStore(test.database).page({
-      sandboxId: test.sandboxId,
-      of: { destinationId },
-      filter: { updatedSince: new Date('2026-11-02') },
-      args: {},
-      maxPageSize: 100,
-    })
-    expect(rows.map(({ elementName }) => elementName)).toEqual(['Buyers'])
+    const pages = await segmentMappingStore(test.database).pages(
+      { parent: 'destination', ids: [destinationId] },
+      {
+        sandboxId: test.sandboxId,
+        visible: null,
+        filter: { updatedSince: new Date('2026-11-02') },
+        args: {},
+        maxPageSize: 100,
+      },
+    )
+    expect(pages.get(destinationId)?.rows.map(({ elementName }) => elementName)).toEqual(['Buyers'])
   })
 
   it('does not give a mapping the name that its segment loses at the same moment', async () => {

@@ -1,8 +1,10 @@
 import { eq } from 'drizzle-orm'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { is } from '../../src/storage/filter.ts'
 import { newId } from '../../src/storage/ids.ts'
 import { type PageArgs, selectPage } from '../../src/storage/paging.ts'
+import { reader } from '../../src/storage/read.ts'
 import type { Row } from '../../src/storage/tables.ts'
 import { testDatabase } from '../support/database.ts'
 
@@ -13,6 +15,7 @@ describe('paging', () => {
     const test = await testDatabase()
     const { database } = test
     const { segments } = database.tables
+    const read = reader(database, segments)
     let number = 0
     // Few moments and few names: most rows are equal but for their id.
     const aSegment = (sandboxId: string, { moment, name }: { moment: number; name: string }): Segment => {
@@ -59,11 +62,9 @@ describe('paging', () => {
         for (;;) {
           const args: PageArgs = isBackward ? { last: size, before: cursor } : { first: size, after: cursor }
           const page = await selectPage({
-            db: database.db,
-            table: segments,
-            where: eq(segments.sandboxId, sandboxId),
-            list: [sandboxId],
-            order: { name: order, column: segments[order], direction },
+            reader: read,
+            where: [is(segments.sandboxId, sandboxId)],
+            order: { name: order, column: segments[order], tie: segments.id, direction },
             args,
             maxPageSize: 100,
           })

@@ -89,8 +89,7 @@ export async function aQueuedRun(
 }
 
 export async function runRow(test: TestDatabase, id: string) {
-  const [run] = await runStore(test.database).byIds(test.sandboxId, [id])
-  return run!
+  return (await runStore(test.database).whole(test.sandboxId, id))!
 }
 
 /** Waits until the run's log ends, and gives the log. */

@@ -1,10 +1,10 @@
-import type { Row } from '../../storage/tables.ts'
+import type { RunFacts } from '../../storage/run.ts'
 import { builder } from '../builder.ts'
 import { objectQuery } from '../object-query.ts'
 import { activation, pairFields, run } from '../refs.ts'
 import { node } from './node.ts'
 
-const order = builder.objectRef<Row<'runs'>>('ActivationOrder').implement({
+const order = builder.objectRef<RunFacts>('ActivationOrder').implement({
   description: 'One segment through one dataflow, and the run that sends it.',
   fields: (t) => ({
     ...pairFields(t),

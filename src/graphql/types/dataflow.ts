@@ -15,7 +15,7 @@ import {
 import { ORDER_FIELDS, orderInput } from './common.ts'
 import { fileFormat } from './file-format.ts'
 import { node } from './node.ts'
-import { runFilter, runOrder, withinParent } from './run-filter.ts'
+import { runFilter, runOrder } from './run-filter.ts'
 import { MAPPING_LOOKUP, mappingArgs, mappingPage } from './segment-mapping.ts'
 
 const dataflowState = builder.enumType('DataflowState', {
@@ -71,12 +71,8 @@ dataflow.implement({
       description: 'The segments mapped in it, oldest first, unmapped ones included.',
       args: mappingArgs(t.arg),
       extensions: MAPPING_LOOKUP,
-      resolve: ({ id, sandboxId }, args, { stores, parts }) =>
-        stores.segmentMapping.page({
-          sandboxId,
-          of: { dataflowId: id },
-          ...mappingPage(args, parts.guardrails),
-        }),
+      resolve: ({ id }, args, { pages, parts }) =>
+        pages.mappingsOfDataflow(id, mappingPage(args, parts.guardrails)),
     }),
     runs: t.field({
       type: runConnection,
@@ -86,11 +82,8 @@ dataflow.implement({
         orderBy: t.arg({ type: runOrder, description: 'Another order.' }),
         ...pageArgs(t.arg),
       },
-      resolve: ({ id, sandboxId }, { filter, orderBy, ...args }, { stores, parts }) => {
-        const { maxPageSize } = parts.guardrails
-        const own = withinParent(filter, 'dataflowIds', id)
-        return stores.run.page({ sandboxId, filter: own, orderBy, args, maxPageSize })
-      },
+      resolve: ({ id }, { filter, orderBy, ...args }, { pages }) =>
+        pages.runsOfDataflow(id, { filter, orderBy, args }),
     }),
     nextRunAt: t.field({
       type: 'DateTime',

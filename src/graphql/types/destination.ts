@@ -58,22 +58,15 @@ destination.implement({
       type: dataflowConnection,
       description: 'The dataflows that lead there, oldest first.',
       args: pageArgs(t.arg),
-      resolve: ({ id, sandboxId }, args, { stores, parts }) => {
-        const { maxPageSize } = parts.guardrails
-        return stores.dataflow.page({ sandboxId, filter: { destinationId: id }, args, maxPageSize })
-      },
+      resolve: ({ id }, args, { pages }) => pages.dataflowsOfDestination(id, args),
     }),
     segmentMappings: t.field({
       type: segmentMappingConnection,
       description: 'What a partner needs to put names to the ids it receives, oldest first.',
       args: mappingArgs(t.arg),
       extensions: MAPPING_LOOKUP,
-      resolve: ({ id, sandboxId }, args, { stores, parts }) =>
-        stores.segmentMapping.page({
-          sandboxId,
-          of: { destinationId: id },
-          ...mappingPage(args, parts.guardrails),
-        }),
+      resolve: ({ id }, args, { pages, parts }) =>
+        pages.mappingsOfDestination(id, mappingPage(args, parts.guardrails)),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),

@@ -1,5 +1,5 @@
 import type { RejectionReason } from '../../domain/model.ts'
-import type { RejectionFilter } from '../../storage/run.ts'
+import type { RejectionFilter } from '../../storage/rejection.ts'
 import { builder } from '../builder.ts'
 import { distinct } from '../input.ts'
 import { rejection } from '../refs.ts'

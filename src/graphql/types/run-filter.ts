@@ -23,7 +23,10 @@ export const runOrder = orderInput('Run', 'runs', {
   COMPLETED_AT: { description: 'When it ended; runs that have not are left out.' },
 })
 
-/** @throws Refusal LIMIT_EXCEEDED for a list that is too long */
+/**
+ * The filter of a stream, which no store checks.
+ * @throws Refusal LIMIT_EXCEEDED for a list that is too long
+ */
 export function decodeRunFilter(filter: RunFilter | null | undefined): RunFilter {
   const ids = (name: 'ids' | 'dataflowIds' | 'segmentIds' | 'destinationIds') =>
     distinct(filter?.[name], ['filter', name])
@@ -36,15 +39,4 @@ export function decodeRunFilter(filter: RunFilter | null | undefined): RunFilter
     status: distinct(filter?.status, ['filter', 'status']),
     trigger: distinct(filter?.trigger, ['filter', 'trigger']),
   }
-}
-
-/** The filter of a list below a segment or dataflow: never reaches beyond it. */
-export function withinParent(
-  filter: RunFilter | null | undefined,
-  key: 'segmentIds' | 'dataflowIds',
-  parentId: string,
-): RunFilter {
-  const decoded = decodeRunFilter(filter)
-  const asked = decoded[key]
-  return { ...decoded, [key]: !asked || asked.includes(parentId) ? [parentId] : [] }
 }

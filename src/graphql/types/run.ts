@@ -22,7 +22,7 @@ import { node } from './node.ts'
 import { type ProgressFacts, progress, runFailure } from './progress.ts'
 import { decodeRejectionFilter, rejectionFilter } from './rejection.ts'
 import { runMode, runPhase, runStatus } from './run-enums.ts'
-import { decodeRunFilter, runFilter, runOrder } from './run-filter.ts'
+import { runFilter, runOrder } from './run-filter.ts'
 
 run.implement({
   description: 'One export of one segment through one dataflow.',
@@ -78,11 +78,8 @@ run.implement({
         filter: t.arg({ type: rejectionFilter, description: 'Only those that match.' }),
         ...pageArgs(t.arg),
       },
-      resolve: ({ id }, { filter, ...args }, { stores, parts }) => {
-        const { maxPageSize } = parts.guardrails
-        const decoded = decodeRejectionFilter(filter)
-        return stores.run.rejectionPage({ runId: id, filter: decoded, args, maxPageSize })
-      },
+      resolve: ({ id }, { filter, ...args }, { pages }) =>
+        pages.rejectionsOfRun(id, { filter: decodeRejectionFilter(filter), args }),
     }),
     attempt: t.exposeInt('attempt', { description: 'How often a worker has taken it up.' }),
     lastEventCursor: t.string({
@@ -127,8 +124,7 @@ builder.queryField('runs', (t) =>
     resolve: (_, { filter, orderBy, ...args }, { session, stores, parts }) => {
       authorize(session, 'metadata:read')
       const { maxPageSize } = parts.guardrails
-      const decoded = decodeRunFilter(filter)
-      return stores.run.page({ sandboxId: session.sandbox.id, filter: decoded, orderBy, args, maxPageSize })
+      return stores.run.page({ sandboxId: session.sandbox.id, filter, orderBy, args, maxPageSize })
     },
   }),
 )

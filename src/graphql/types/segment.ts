@@ -12,7 +12,7 @@ import {
 } from '../refs.ts'
 import { ORDER_FIELDS, orderInput } from './common.ts'
 import { node } from './node.ts'
-import { runFilter, withinParent } from './run-filter.ts'
+import { runFilter } from './run-filter.ts'
 import { segmentRule } from './segment-rule.ts'
 
 export const segmentStatus = builder.enumType('SegmentStatus', {
@@ -57,29 +57,20 @@ segment.implement({
       type: snapshotConnection,
       description: 'All evaluations that are known, newest first.',
       args: pageArgs(t.arg),
-      resolve: ({ id, sandboxId }, args, { stores, parts }) => {
-        const { maxPageSize } = parts.guardrails
-        return stores.snapshot.page({ sandboxId, segmentId: id, args, maxPageSize })
-      },
+      resolve: ({ id }, args, { pages }) => pages.snapshotsOfSegment(id, args),
     }),
     mappings: t.field({
       type: segmentMappingConnection,
       description: 'The dataflows that it is mapped in, oldest first.',
       args: pageArgs(t.arg),
-      resolve: ({ id, sandboxId }, args, { stores, parts }) => {
-        const { maxPageSize } = parts.guardrails
-        return stores.segmentMapping.page({ sandboxId, of: { segmentId: id }, args, maxPageSize })
-      },
+      resolve: ({ id }, args, { pages, parts }) =>
+        pages.mappingsOfSegment(id, { args, maxPageSize: parts.guardrails.maxPageSize }),
     }),
     runs: t.field({
       type: runConnection,
       description: 'Its exports, newest first.',
       args: { filter: t.arg({ type: runFilter, description: 'Only those that match.' }), ...pageArgs(t.arg) },
-      resolve: ({ id, sandboxId }, { filter, ...args }, { stores, parts }) => {
-        const { maxPageSize } = parts.guardrails
-        const own = withinParent(filter, 'segmentIds', id)
-        return stores.run.page({ sandboxId, filter: own, args, maxPageSize })
-      },
+      resolve: ({ id }, { filter, ...args }, { pages }) => pages.runsOfSegment(id, { filter, args }),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),

@@ -1,0 +1,71 @@
+// Pages of the lists that hang on objects: of however many objects a list is asked in one tick, it is one statement.
+import DataLoader from 'dataloader'
+import { type Session, visibleDestinations } from '../domain/access.ts'
+import type { Page, PageArgs, Paging } from '../storage/paging.ts'
+import type { RejectionFilter } from '../storage/rejection.ts'
+import type { RunOrder } from '../storage/run.ts'
+import type { RunFilter } from '../storage/run-filter.ts'
+import type { SegmentMappingFilter } from '../storage/segment-mapping.ts'
+import type { ApiParts } from './context.ts'
+import type { Stores } from './stores.ts'
+
+export type Pages = ReturnType<typeof createPages>
+type Filtered<Filter> = Paging & { filter?: Filter | null | undefined }
+
+/** The lists of one operation, within the session's sandbox and what a partner may see. */
+export function createPages(stores: Stores, { guardrails }: ApiParts, session: Session) {
+  const { maxPageSize } = guardrails
+  const sandboxId = session.sandbox.id
+  const visible = visibleDestinations(session)
+  const plain = <Row>(
+    fetch: (
+      ids: readonly string[],
+      paging: Paging & { sandboxId: string },
+    ) => Promise<Map<string, Page<Row>>>,
+  ) => paged((ids, args: PageArgs) => fetch(ids, { args, maxPageSize, sandboxId }))
+  const mappings = (parent: 'destination' | 'dataflow' | 'segment') =>
+    paged((ids, options: Filtered<SegmentMappingFilter>) =>
+      stores.segmentMapping.pages({ parent, ids }, { ...options, sandboxId, visible }),
+    )
+  const runs = (parent: 'segment' | 'dataflow') =>
+    paged(
+      (ids, options: Omit<Filtered<RunFilter>, 'maxPageSize'> & { orderBy?: RunOrder | null | undefined }) =>
+        stores.run.pages({ parent, ids }, { ...options, maxPageSize, sandboxId, visible }),
+    )
+
+  return {
+    dataflowsOfDestination: plain(stores.dataflow.pagesByDestination),
+    destinationsOfAccount: plain(stores.destination.pagesByAccount),
+    snapshotsOfSegment: plain(stores.snapshot.pagesBySegment),
+    mappingsOfDestination: mappings('destination'),
+    mappingsOfDataflow: mappings('dataflow'),
+    mappingsOfSegment: mappings('segment'),
+    runsOfSegment: runs('segment'),
+    runsOfDataflow: runs('dataflow'),
+    rejectionsOfRun: paged((ids, options: Omit<Filtered<RejectionFilter>, 'maxPageSize'>) =>
+      stores.rejection.pagesByRun(ids, { ...options, maxPageSize }),
+    ),
+  }
+}
+
+/** Those who ask with the same arguments, within one tick, ask together. */
+function paged<Options, Row>(
+  fetch: (parentIds: readonly string[], options: Options) => Promise<Map<string, Page<Row>>>,
+) {
+  const asked = new Map<string, DataLoader<string, Page<Row>>>()
+  return (parentId: string, options: Options): Promise<Page<Row>> => {
+    const key = JSON.stringify(options)
+    let loader = asked.get(key)
+    if (!loader) {
+      loader = new DataLoader(
+        async (ids) => {
+          const pages = await fetch([...new Set(ids)], options)
+          return ids.map((id) => pages.get(id) ?? new Error(`no page was made for ${id}`))
+        },
+        { cache: false },
+      )
+      asked.set(key, loader)
+    }
+    return loader.load(parentId)
+  }
+}
