@@ -48,20 +48,19 @@ const resolvers = {
   },
   Destination: {
     dataflows: ({ id }, { first }) => ({ nodes: rows.dataflows(id, first) }),
-    // The segment comes with its mapping, in one statement.
-    segmentMappings: ({ id }, { filter, first }) => ({
-      nodes: rows.lookup(id, filter.numbers, first).map((row) => ({
-        ...row,
-        segment: { number: row.segmentNumber, name: row.segmentName },
-      })),
-    }),
+    segmentMappings: ({ id }, { filter, first }) => ({ nodes: rows.lookup(id, filter.numbers, first) }),
   },
   Dataflow: {
     segmentMappings: ({ id }, { first }) => ({ nodes: rows.mappings(id, first) }),
     runs: ({ id }, { first }) => ({ nodes: rows.runs(id, first) }),
   },
   SegmentMapping: {
-    segment: ({ segment, segmentId }) => segment ?? rows.segment(segmentId),
+    segment: ({ segmentId, segmentNumber, segmentName, segmentStatus }) => ({
+      id: segmentId,
+      number: segmentNumber,
+      name: segmentName,
+      status: segmentStatus,
+    }),
   },
   Run: { progress: (run) => run },
 }

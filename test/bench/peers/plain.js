@@ -16,10 +16,15 @@ const answers = {
     const nodes = rows.dataflows(id, 2).map((dataflow) => ({
       ...dataflow,
       segmentMappings: {
-        nodes: rows.mappings(dataflow.id, 10).map(({ number, elementName, segmentId }) => ({
-          number,
-          elementName,
-          segment: rows.segment(segmentId),
+        nodes: rows.mappings(dataflow.id, 10).map((row) => ({
+          number: row.number,
+          elementName: row.elementName,
+          segment: {
+            id: row.segmentId,
+            number: row.segmentNumber,
+            name: row.segmentName,
+            status: row.segmentStatus,
+          },
         })),
       },
       runs: {
@@ -37,9 +42,12 @@ const answers = {
   PartnerLookup: ({ id, numbers }) => ({
     destination: {
       segmentMappings: {
-        nodes: rows.lookup(id, numbers, 100).map(({ segmentNumber, segmentName, ...mapping }) => ({
-          ...mapping,
-          segment: { number: segmentNumber, name: segmentName },
+        nodes: rows.lookup(id, numbers, 100).map((row) => ({
+          number: row.number,
+          elementName: row.elementName,
+          elementDescription: row.elementDescription,
+          elementStatus: row.elementStatus,
+          segment: { number: row.segmentNumber, name: row.segmentName },
         })),
       },
     },
