@@ -32,7 +32,7 @@ export function documents(data: ApiData): Document[] {
     {
       key: 'c',
       about: "a partner's lookup of 100 numbers",
-      role: 'ADMIN',
+      role: 'PARTNER',
       bodies: data.map(({ id, numbers }) =>
         body('PartnerLookup', LOOKUP, { id, numbers: numbers.filter((number) => number % 5 > 2) }),
       ),

@@ -13,6 +13,12 @@ const BENCHES = [
     options: '--rounds N  --seconds N  --documents abc  --only ours,mercurius,plain',
     run: () => import('./api.ts'),
   },
+  {
+    name: 'fan-out',
+    about: 'many WebSocket subscribers of one run: deliveries a second, latency, memory',
+    options: '--subscribers N  --rate N  --seconds N',
+    run: () => import('./fan-out.ts'),
+  },
 ]
 
 const asked = process.argv[2] ?? ''

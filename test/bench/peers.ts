@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import fs from 'node:fs'
 import path from 'node:path'
 import { runProcess } from '../support/gateway-process.ts'
+import { order } from './processes.ts'
 
 const FOLDER = path.join(import.meta.dirname, 'peers')
 
@@ -34,7 +35,7 @@ export async function startPeer(name: 'mercurius' | 'plain', file: string): Prom
   return { url, pid: child.pid, stop: () => stopped(child) }
 }
 
-export interface Order {
+export interface LoadOrder {
   url: string
   headers: Record<string, string>
   bodies: string[]
@@ -58,13 +59,8 @@ export function startClient() {
   const child = fork(path.join(FOLDER, 'load.js'))
   return {
     /** @throws Error when an answer was wrong */
-    async load(order: Order): Promise<Load> {
-      child.send(order)
-      const [{ wrong, ...load }] = await once(child, 'message')
-      if (wrong !== null) throw new Error(`${order.url} answered wrongly: ${wrong}`)
-      return load
-    },
-    stop: () => stopped(child),
+    load: (what: LoadOrder) => order<Load>(child, 'load', what),
+    stop: () => order(child, 'stop'),
   }
 }
 

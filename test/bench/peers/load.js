@@ -1,7 +1,8 @@
-// The load: a process of its own that keeps every connection busy. Told what to ask by messages, answers with figures.
+// The load: a process of its own that keeps every connection busy.
 import { Pool } from 'undici'
+import { answerOrders } from '../processes.ts'
 
-process.on('message', async (order) => process.send(await load(order)))
+answerOrders({ load, stop() {} })
 
 /** Asks the bodies in turn over `connections` kept-alive connections for `seconds`. */
 async function load({ url, headers, bodies, sizes, connections, seconds }) {
@@ -52,6 +53,7 @@ async function load({ url, headers, bodies, sizes, connections, seconds }) {
   await pool.close()
   times.sort((a, b) => a - b)
   const at = (share) => times[Math.min(times.length - 1, Math.floor(times.length * share))]
+  if (wrong.length > 0) throw new Error(`${url} answered wrongly: ${wrong[0]}`)
   return {
     requests: times.length,
     perSecond: (times.length / elapsed) * 1000,
@@ -59,6 +61,5 @@ async function load({ url, headers, bodies, sizes, connections, seconds }) {
     p99: at(0.99),
     /** How much of one core the client itself took: near 1, it is the client that is measured. */
     clientCpu: (user + system) / 1000 / elapsed,
-    wrong: wrong[0] ?? null,
   }
 }
