@@ -48,6 +48,11 @@ export function authorize(session: Session, action: Action): void {
   throw new AccessError('FORBIDDEN', `This needs one of the roles ${ACTIONS[action].join(', ')}.`)
 }
 
+/** What decides what a session is shown: sessions with equal rights are given equal answers to equal questions. */
+export function rightsOf({ sandbox, roles, destinationIds }: Session): unknown[] {
+  return [sandbox.id, [...roles].sort(), destinationIds && [...destinationIds].sort()]
+}
+
 /** @throws AccessError FORBIDDEN unless the account is shared with a role of the session; administrators always may */
 export function requireShared(session: Session, account: { name: string; sharedWith: Role[] }): void {
   if (session.roles.some((role) => role === 'ADMIN' || account.sharedWith.includes(role))) return

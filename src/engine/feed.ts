@@ -61,13 +61,13 @@ export function mappingFeed({ database }: { database: Database }): MappingFeed {
 
 export function logFeed<T>(wake: Wake, log: Log<T>): Feed<T> {
   const { placeOf, isLast } = log
-  const page = sharedReads(log)
-  const join = waitingRoom(wake)
+  const reads = sharedReads(log)
+  const join = waitingRoom(wake, reads.onNews)
 
   return {
     placeOf,
     isLast,
-    page,
+    page: reads.page,
     async *events(key, after, signal) {
       let place = after
       let hasNews = false
@@ -82,7 +82,7 @@ export function logFeed<T>(wake: Wake, log: Log<T>): Feed<T> {
       try {
         while (!signal.aborted) {
           hasNews = false
-          const rows = await page(key, place)
+          const rows = await reads.page(key, place)
           for (const row of rows) {
             if (signal.aborted) return
             place = placeOf(row)
@@ -103,25 +103,33 @@ export function logFeed<T>(wake: Wake, log: Log<T>): Feed<T> {
   }
 }
 
-/** Readers that stand at the same place at the same moment share one read. */
-function sharedReads<T>(log: Log<T>): Feed<T>['page'] {
+/**
+ * Readers that stand at the same place at the same moment share one read. Nobody shares a read that began before
+ * the last news: it may be too old to have them.
+ */
+function sharedReads<T>(log: Log<T>) {
   const reading = new Map<string, Promise<T[]>>()
-  return (key, after) => {
-    const place = `${key}:${after}`
-    const known = reading.get(place)
-    if (known) return known
-    const rows = log.read(key, after, PAGE)
-    reading.set(place, rows)
-    setImmediate(() => reading.delete(place))
-    return rows
+  let newsSoFar = 0
+  return {
+    onNews() {
+      newsSoFar += 1
+    },
+    page(key: string, after: number): Promise<T[]> {
+      const place = `${newsSoFar}:${after}:${key}`
+      const known = reading.get(place)
+      if (known) return known
+      const rows = log.read(key, after, PAGE).finally(() => reading.delete(place))
+      reading.set(place, rows)
+      return rows
+    },
   }
 }
 
 /**
- * Waits once per topic for all who are interested in it.
+ * Waits once per topic for all who are interested in it; `onAnyNews` is told before they are.
  * @returns what joins a topic: its callback is called whenever there may be news, until what it returns is called
  */
-function waitingRoom(wake: Wake) {
+function waitingRoom(wake: Wake, onAnyNews: () => void) {
   const rooms = new Map<string, { waiting: Set<() => void>; empty: AbortController }>()
 
   const open = (topic: string) => {
@@ -133,6 +141,7 @@ function waitingRoom(wake: Wake) {
         await woken
         // Again before they are told: what happens while they read wakes them once more.
         woken = wake.wait(topic, POLL_MS, signal)
+        onAnyNews()
         for (const onNews of [...room.waiting]) onNews()
       }
     }

@@ -1,11 +1,12 @@
-import type { IncomingMessage } from 'node:http'
 import { type ExecutionArgs, GraphQLError } from 'graphql'
 import { makeServer } from 'graphql-ws'
 import type { WebSocket } from 'ws'
 import type { Logger } from '../domain/ports.ts'
 import { errorMask } from '../graphql/public-error.ts'
-import type { Admission, Authenticate } from './auth.ts'
+import type { Admission, Authenticate, Credentials } from './auth.ts'
 import { publicJson } from './result.ts'
+import type { Seat } from './shared-streams.ts'
+import type { Outlet } from './stream-group.ts'
 import type { GatewayYoga } from './yoga.ts'
 
 const INIT_WAIT_MS = 3_000
@@ -16,26 +17,40 @@ const TRY_AGAIN_LATER = 1013
 const FORBIDDEN = 4403
 const TOO_MANY_REQUESTS = 4429
 
+const END = Buffer.from('}')
+const TEXT = { binary: false }
+
 /** What belongs to a socket. */
 export interface SocketExtra {
   socket: WebSocket
-  request: IncomingMessage
+  /** What the handshake says of who it is; dropped when the client has said it. */
+  credentials: Credentials | null
   /** Once the client has said who it is. */
   admission?: Admission
 }
-type Engine = ReturnType<GatewayYoga['getEnveloped']>
+/** What an operation needs to be run. */
+interface Operation {
+  engine: ReturnType<GatewayYoga['getEnveloped']>
+  seat: Seat
+}
 
 /** The protocol's state machine over yoga's engine. */
 export function socketEngine(options: { yoga: GatewayYoga; authenticate: Authenticate; log: Logger }) {
   const { yoga, authenticate } = options
   const mask = errorMask(options.log)
   // An operation's own parse, validate, execute and subscribe, with its context: found again when it is executed.
-  const engines = new WeakMap<object, Engine>()
+  const operations = new WeakMap<object, Operation>()
   const run = async (how: 'execute' | 'subscribe', args: ExecutionArgs) => {
     try {
-      const engine = engines.get(args)
-      if (!engine) throw new Error('an operation lost its engine')
-      return await engine[how](args)
+      const operation = operations.get(args)
+      if (!operation) throw new Error('an operation lost its engine')
+      const result = await operation.engine[how](args)
+      const { joined } = operation.seat
+      if (!joined) return result
+      // A quiet stream lasts long, and its context is large.
+      operations.delete(args)
+      args.contextValue = null
+      return joined
     } catch (error) {
       return { errors: [mask(error)] }
     }
@@ -44,14 +59,15 @@ export function socketEngine(options: { yoga: GatewayYoga; authenticate: Authent
   return makeServer<Record<string, unknown>, SocketExtra>({
     connectionInitWaitTimeout: INIT_WAIT_MS,
     async onConnect({ connectionParams = {}, extra }) {
-      const { headers, socket: connection } = extra.request
-      const authorization = text(connectionParams.authorization) ?? headers.authorization
+      const { credentials } = extra
+      extra.credentials = null
+      const authorization = text(connectionParams.authorization) ?? credentials?.authorization
       if (!authorization) {
         extra.socket.close(UNAUTHORIZED, 'Unauthorized')
         return false
       }
-      const sandboxName = text(connectionParams['x-sandbox-name']) ?? text(headers['x-sandbox-name'])
-      const address = connection.remoteAddress ?? 'unknown'
+      const sandboxName = text(connectionParams['x-sandbox-name']) ?? credentials?.sandboxName
+      const address = credentials?.address ?? 'unknown'
       const admission = await authenticate({ authorization, sandboxName, address })
       // False: the socket is closed with 4403.
       if ('denied' in admission) {
@@ -61,7 +77,7 @@ export function socketEngine(options: { yoga: GatewayYoga; authenticate: Authent
       extra.admission = admission
       return true
     },
-    async onSubscribe({ extra, subscriptions }, _id, { query, variables, operationName }) {
+    async onSubscribe({ extra, subscriptions }, id, { query, variables, operationName }) {
       if (Object.keys(subscriptions).length > MAX_OPERATIONS) {
         extra.socket.close(TOO_MANY_REQUESTS, 'Too many operations')
         return [new GraphQLError('Too many operations.')]
@@ -72,7 +88,8 @@ export function socketEngine(options: { yoga: GatewayYoga; authenticate: Authent
         if (status === 401) extra.socket.close(FORBIDDEN, 'Forbidden')
         return [new GraphQLError(message, { extensions: { code } })]
       }
-      const engine = yoga.getEnveloped({ params: { query }, ...extra.admission, ...counted })
+      const seat: Seat = { outlet: outletOf(extra.socket, id) }
+      const engine = yoga.getEnveloped({ params: { query }, ...extra.admission, ...counted, seat })
       try {
         const { schema } = engine
         const document = engine.parse(query)
@@ -87,7 +104,7 @@ export function socketEngine(options: { yoga: GatewayYoga; authenticate: Authent
           contextValue,
           rootValue: {},
         }
-        engines.set(args, engine)
+        operations.set(args, { engine, seat })
         return args
       } catch (error) {
         return [mask(error)]
@@ -107,4 +124,17 @@ export function socketEngine(options: { yoga: GatewayYoga; authenticate: Authent
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
+}
+
+/** Sends payloads of one operation in the protocol's frames, past its state machine, which is not needed for that. */
+function outletOf(socket: WebSocket, id: string): Outlet {
+  const start = Buffer.from(`{"id":${JSON.stringify(id)},"type":"next","payload":`)
+  return {
+    get waiting() {
+      return socket.bufferedAmount
+    },
+    send(text, done) {
+      socket.send(Buffer.concat([start, text, END]), TEXT, done)
+    },
+  }
 }

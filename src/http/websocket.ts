@@ -2,16 +2,19 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { handleProtocols } from 'graphql-ws'
-import { WebSocketServer } from 'ws'
+import { type WebSocket, WebSocketServer } from 'ws'
 import type { Logger } from '../domain/ports.ts'
 import type { ApiParts } from '../graphql/context.ts'
-import type { Authenticate } from './auth.ts'
-import { pathOf } from './request.ts'
+import type { Authenticate, Credentials } from './auth.ts'
+import { credentialsOf, pathOf } from './request.ts'
 import { socketEngine } from './socket-engine.ts'
-import { keepHealthy } from './socket-health.ts'
+import { socketHealth } from './socket-health.ts'
 import type { GatewayYoga } from './yoga.ts'
 
 const MAX_FRAME = 128 * 1024
+const MAX_FRAGMENTS = 64
+/** In how many pieces a frame may trickle in: a frame of that size byte by byte would be held a hundred times over. */
+const MAX_CHUNKS = 1024
 const GOING_AWAY = 1001
 const INTERNAL_ERROR = 4500
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
@@ -34,14 +37,17 @@ export function socketEdge(options: {
   const server = new WebSocketServer({
     noServer: true,
     maxPayload: MAX_FRAME,
+    maxFragments: MAX_FRAGMENTS,
+    maxBufferedChunks: MAX_CHUNKS,
     perMessageDeflate: false,
     handleProtocols,
   })
   const engine = socketEngine(options)
+  const watch = socketHealth(parts)
   let isClosed = false
 
-  server.on('connection', (socket, request) => {
-    const extra = { socket, request }
+  const connected = (socket: WebSocket, credentials: Credentials) => {
+    const extra = { socket, credentials }
     const closed = engine.opened(
       {
         protocol: socket.protocol,
@@ -53,6 +59,8 @@ export function socketEdge(options: {
         close: (code, reason) => socket.close(code, reason),
         onMessage: (handle) =>
           socket.on('message', async (data) => {
+            // Whoever is being closed may go on talking for a while.
+            if (socket.readyState !== socket.OPEN) return
             try {
               await handle(String(data))
             } catch (error) {
@@ -65,26 +73,26 @@ export function socketEdge(options: {
       },
       extra,
     )
-    const release = keepHealthy({ extra, parts })
+    watch(extra)
     // ws closes the socket itself after an error, with the right code for a frame that breaks the protocol.
     socket.on('error', (error) => log.debug({ error }, 'a WebSocket failed'))
     socket.once('close', (code, reason) => {
-      release()
       closed(code, String(reason)).catch((error: unknown) => {
         log.error({ error }, 'the streams of a WebSocket could not be closed')
       })
     })
-  })
+  }
 
   return {
     upgrade(req, socket, head) {
-      socket.on('error', () => socket.destroy())
+      socket.on('error', destroy)
       const status = isClosed ? '503 Service Unavailable' : refuseUpgrade(req)
       if (status) {
         socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
         return
       }
-      server.handleUpgrade(req, socket, head, (open) => server.emit('connection', open, req))
+      const credentials = credentialsOf(req)
+      server.handleUpgrade(req, socket, head, (open) => connected(open, credentials))
     },
     close() {
       isClosed = true
@@ -94,6 +102,11 @@ export function socketEdge(options: {
       for (const socket of server.clients) socket.terminate()
     },
   }
+}
+
+/** Not a closure: that would keep the request for as long as the socket lives. */
+function destroy(this: Duplex): void {
+  this.destroy()
 }
 
 /** The status line of a refusal, or null when the handshake may go on. */

@@ -12,6 +12,7 @@ import { editorPage } from './graphiql.ts'
 import { endedEarly, MAX_BODY, readParams } from './params.ts'
 import { rateHeaders } from './rate-limit.ts'
 import { noStream, refuseRequest } from './request-check.ts'
+import { type Seat, useSharedStreams } from './shared-streams.ts'
 
 export interface EdgeConfig {
   graphiql: boolean
@@ -22,6 +23,7 @@ export interface EdgeConfig {
 /** What comes with a request, and what authentication adds. */
 export interface EdgeContext extends Partial<Admission> {
   address?: string
+  seat?: Seat
   req?: { socket: { remoteAddress?: string | undefined } }
 }
 
@@ -37,6 +39,7 @@ export function gatewayYoga(options: {
 }) {
   const { parts, config, authenticate, log } = options
   const newContext = contextFactory(parts)
+  const maskError = errorMask(log)
   return createYoga<EdgeContext, ApiContext>({
     schema,
     context: ({ session, rate }) => {
@@ -44,8 +47,12 @@ export function gatewayYoga(options: {
       if (!session || !rate) return {} as ApiContext
       return newContext(session, rate)
     },
-    plugins: [useDoor({ authenticate, config, log }), useGuard({ ...config, guardrails: parts.guardrails })],
-    maskedErrors: { maskError: errorMask(log), errorMessage: 'Unexpected error.', isDev: false },
+    plugins: [
+      useDoor({ authenticate, config, log }),
+      useGuard({ ...config, guardrails: parts.guardrails }),
+      useSharedStreams(maskError),
+    ],
+    maskedErrors: { maskError, errorMessage: 'Unexpected error.', isDev: false },
     graphiql: config.graphiql,
     renderGraphiQL: async () => (await editorPage()).html,
     landingPage: false,

@@ -11,7 +11,13 @@ const STATUS: Partial<Record<RunEventType, RunStatus>> = {
 }
 
 /** Changes the run's row and appends to its log in one batch, then wakes whoever waits for it. */
-export async function happen(test: TestDatabase, runId: string, type: RunEventType, received = 0) {
+export async function happen(
+  test: TestDatabase,
+  runId: string,
+  type: RunEventType,
+  received = 0,
+  message: string | null = null,
+) {
   const { database } = test
   const { runs } = database.tables
   const ended = STATUS[type]
@@ -27,7 +33,7 @@ export async function happen(test: TestDatabase, runId: string, type: RunEventTy
       .update(runs)
       .set({ ...change, eventSeq: sql`${runs.eventSeq} + 1` })
       .where(eq(runs.id, runId)),
-    appendEvent(database, { runId, type, message: null, at: now }),
+    appendEvent(database, { runId, type, message, at: now }),
   ])
   announceRun(database, runId)
 }

@@ -143,7 +143,7 @@ describe('runEvents', () => {
       for await (const _ of sse({ runId }, left.signal)) expect(open).toBeGreaterThan(0)
     })
     for (const client of clients) client.subscribe('1', WATCH, { runId })
-    await vi.waitFor(() => expect(open).toBe(100), { timeout: 10_000 })
+    await vi.waitFor(() => expect(open).toBe(51), { timeout: 10_000 })
     for (const [index, client] of clients.entries()) {
       if (index % 3 === 0) client.socket.terminate()
       else if (index % 3 === 1) client.socket.close()
