@@ -15,6 +15,7 @@ import type { Guardrails } from '../domain/ports.ts'
 import { costOf } from './cost.ts'
 import { type ReadDocument, readDocument } from './document.ts'
 import { fieldAccess } from './field-access.ts'
+import { withoutValues } from './public-error.ts'
 import { refusal } from './refusal.ts'
 
 export interface GuardOptions {
@@ -132,7 +133,12 @@ function documentCache(maxDepth: number) {
       const known = cache.get(document)
       if (known) return known
       const options = { maxErrors: MAX_ERRORS, hideSuggestions }
-      const errors = validate(schema, document, undefined, options).slice(0, MAX_ERRORS)
+      const errors = validate(schema, document, undefined, options)
+        .slice(0, MAX_ERRORS)
+        .map(
+          ({ message, nodes, extensions }) =>
+            new GraphQLErrorClass(withoutValues(message), { nodes, extensions }),
+        )
       cache.set(document, errors)
       return errors
     },

@@ -41,9 +41,10 @@ export function errorMask(log: Logger) {
  */
 function coded(error: GraphQLError): GraphQLError {
   const { originalError, http, ...extensions } = error.extensions
-  if (originalError === undefined && extensions.code) return error
+  const message = withoutValues(error.message)
+  if (originalError === undefined && extensions.code && message === error.message) return error
   const strict = originalError === undefined || typeof http !== 'object' ? http : { ...http, spec: false }
-  return new GraphQLError(error.message, {
+  return new GraphQLError(message, {
     nodes: error.nodes,
     source: error.source,
     positions: error.positions,
@@ -54,6 +55,21 @@ function coded(error: GraphQLError): GraphQLError {
       ...(strict ? { http: strict } : {}),
     },
   })
+}
+
+/**
+ * graphql-js repeats whole values that do not fit, and the objects around a field that is missing or unknown. They may
+ * hold secrets or a person's data, and errors end up in logs on the way: what was expected, and where, is enough.
+ */
+export function withoutValues(message: string): string {
+  return message
+    .replace(
+      /^(Variable "\$\w+") got invalid value .*?(?=(?: at "[^"]*")?; (?:Expected |Value "|\w+ (?:cannot|must) ))/s,
+      '$1 got an invalid value',
+    )
+    .replace(/, found: .*$/s, '.')
+    .replace(/ Found: .*$/s, '')
+    .replace(/( cannot represent [\w -]+): .*$/s, '$1.')
 }
 
 function rootCause(error: unknown): unknown {

@@ -185,10 +185,21 @@ describe('an account', () => {
       { ...input, name: ' ', secrets: PASSWORD },
       { ...input, agreeToDataTransfer: 'yes' },
       { ...input, sharedWith: ['NOBODY'] },
+      { ...input, name: undefined },
+      { ...input, nam: 'Ops' },
+      { ...input, name: { secrets: PASSWORD } },
+      [input],
     ]
     for (const one of bad) {
       const { errors, top } = await call('createDestinationAccount', one)
       expect([...(errors ?? []), ...(top ?? [])].length).toBeGreaterThan(0)
+    }
+    const literal = `{ type: "HTTP_STORE", settings: {}, secrets: { password: "${WRONG}" }, agreeToDataTransfer: true`
+    for (const argument of [`${literal} }`, `${literal}, nam: "Ops" }`, `"${WRONG}"`]) {
+      const document = `mutation { createDestinationAccount(input: ${argument}) { errors { code } } }`
+      const { errors } = await gateway.ask(document)
+      expect(errors?.[0]?.message).toContain('Expected value of type "CreateDestinationAccountInput"')
+      said.push(JSON.stringify(errors))
     }
     expectNoSecrets()
   })
