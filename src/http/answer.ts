@@ -13,7 +13,10 @@ export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
 export interface Answer {
   status: number
   headers?: Record<string, string>
-  body: unknown
+  /** Sent as JSON. */
+  body?: unknown
+  /** What is sent instead, where the answer is no JSON; its type is among the headers. */
+  text?: string
 }
 
 /** An error in the shape of GraphQL, whatever the route. */

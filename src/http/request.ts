@@ -19,12 +19,13 @@ export function credentialsOf(req: IncomingMessage): Credentials {
   }
 }
 
-export function send(req: IncomingMessage, res: ServerResponse, { status, headers, body }: Answer): void {
+export function send(req: IncomingMessage, res: ServerResponse, answer: Answer): void {
+  const { status, headers, body, text = JSON.stringify(body) } = answer
   // What is left of a body that nobody reads would be taken for the next request.
   if (!req.complete) res.setHeader('connection', 'close')
   const type = { 'content-type': 'application/json; charset=utf-8' }
   res.writeHead(status, { ...SECURITY_HEADERS, ...type, ...headers })
-  res.end(JSON.stringify(body))
+  res.end(text)
 }
 
 /** The whole body; null as soon as it is longer than `max` bytes. @throws when the client goes away */

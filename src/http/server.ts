@@ -5,7 +5,9 @@ import type { ApiParts } from '../graphql/context.ts'
 import { type Answer, denialAnswer, errorAnswer, unavailableAnswer } from './answer.ts'
 import { authenticator } from './auth.ts'
 import { importRoute } from './import-route.ts'
+import { metricsRoute } from './metrics-route.ts'
 import { oauthRoute } from './oauth-route.ts'
+import { operationCounts } from './operation-counts.ts'
 import { newLimits } from './rate-limit.ts'
 import { credentialsOf, limitBodyTime, pathOf, send } from './request.ts'
 import { shortWay } from './short-way.ts'
@@ -36,12 +38,18 @@ export function httpServer({ parts, config, isEngineRunning }: HttpServerOptions
   const { log } = parts
   const limits = newLimits({ clock: parts.clock, requestsPerMinute: config.requestsPerMinute })
   const authenticate = authenticator(parts, limits)
-  const yoga = gatewayYoga({ parts, config, authenticate, log })
+  const operations = operationCounts()
+  const yoga = gatewayYoga({ parts, config, authenticate, log, plugins: [operations.plugin] })
   const short = shortWay({ yoga, authenticate, log })
   const sockets = socketEdge({ parts, yoga, authenticate, log })
   const importProfiles = importRoute(parts)
   const issueToken = oauthRoute({ parts, limits })
   const streams = new Set<ServerResponse>()
+  const metrics = metricsRoute({
+    parts,
+    operations: operations.counts,
+    open: { sockets: sockets.count, streams: () => [...streams].filter(isEventStream).length },
+  })
   let isDraining = false
 
   const readiness = async (): Promise<Answer> => {
@@ -68,6 +76,7 @@ export function httpServer({ parts, config, isEngineRunning }: HttpServerOptions
     const admission = await authenticate(credentialsOf(req))
     if ('denied' in admission) return denialAnswer(admission.denied)
     if (path === '/import') return importProfiles(req, admission.session)
+    if (path === '/metrics') return metrics(req, admission.session)
     return errorAnswer(404, 'NOT_FOUND', 'There is nothing at this address. GraphQL is at /graphql.')
   }
   const server = http.createServer(
@@ -128,8 +137,9 @@ export function httpServer({ parts, config, isEngineRunning }: HttpServerOptions
 
 const tooManyHeaders = errorAnswer(431, 'BAD_REQUEST', `Send at most ${MAX_HEADER_LINES} headers.`)
 
-function isEventStream(res: ServerResponse): boolean {
-  return String(res.getHeader('content-type') ?? '').startsWith('text/event-stream')
+/** Told from the request: node forgets the headers of an answer that were sent in one go. */
+function isEventStream({ req, headersSent }: ServerResponse): boolean {
+  return headersSent && req.headers.accept?.toLowerCase().includes('text/event-stream') === true
 }
 
 function portOf(address: AddressInfo | string | null): number {

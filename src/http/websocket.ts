@@ -21,6 +21,8 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 
 export interface SocketEdge {
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** How many are open. */
+  count(): number
   /** Asks every client to come back later, to another gateway or to the next start. */
   close(): void
   /** Ends the connections of those that did not go. */
@@ -94,6 +96,7 @@ export function socketEdge(options: {
       const credentials = credentialsOf(req)
       server.handleUpgrade(req, socket, head, (open) => connected(open, credentials))
     },
+    count: () => server.clients.size,
     close() {
       isClosed = true
       for (const socket of server.clients) socket.close(GOING_AWAY, 'Going away')

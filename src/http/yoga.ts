@@ -36,8 +36,9 @@ export function gatewayYoga(options: {
   config: EdgeConfig
   authenticate: Authenticate
   log: Logger
+  plugins?: Plugin[]
 }) {
-  const { parts, config, authenticate, log } = options
+  const { parts, config, authenticate, log, plugins = [] } = options
   const newContext = contextFactory(parts)
   const maskError = errorMask(log)
   return createYoga<EdgeContext, ApiContext>({
@@ -50,6 +51,7 @@ export function gatewayYoga(options: {
     plugins: [
       useDoor({ authenticate, config, log }),
       useGuard({ ...config, guardrails: parts.guardrails }),
+      ...plugins,
       useSharedStreams(maskError),
     ],
     maskedErrors: { maskError, errorMessage: 'Unexpected error.', isDev: false },

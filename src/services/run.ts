@@ -2,6 +2,7 @@ import { authorize, type Session } from '../domain/access.ts'
 import { type ActivationError, pairKey, readRequest } from '../domain/activation.ts'
 import { notFound, Refusal, type UserError } from '../domain/errors.ts'
 import { retryViolations } from '../domain/guardrails.ts'
+import type { RunStatus } from '../domain/model.ts'
 import { planRetry } from '../domain/run-plan.ts'
 import { activationStore } from '../storage/activation.ts'
 import { activationFactsStore } from '../storage/activation-facts.ts'
@@ -54,6 +55,13 @@ export function runService(ctx: ActivationContext) {
   }
 
   return {
+    /** How many runs of the sandbox there are in each status that any has. */
+    async countByStatus(session: Session): Promise<Map<RunStatus, number>> {
+      authorize(session, 'metadata:read')
+      const rows = await database.aside(store.countByStatus(session.sandbox.id))
+      return new Map(rows.map(([status, count]) => [status as RunStatus, Number(count)]))
+    },
+
     /**
      * Ends a queued run at once and asks the worker of a processing one to stop, which it does before a file appears.
      * @throws Refusal NOT_FOUND, or CONFLICT when the run has ended or its files are appearing

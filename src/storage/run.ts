@@ -23,6 +23,14 @@ export function runStore(database: Database) {
   const read = reader(database, runs, { without: ['plan', 'checkpoint'] })
 
   return {
+    /** Rows of status and count; reads all runs of the sandbox. */
+    countByStatus: (sandboxId: string): Query =>
+      db
+        .select({ status: runs.status, count: sql<number>`count(*)` })
+        .from(runs)
+        .where(eq(runs.sandboxId, sandboxId))
+        .groupBy(runs.status),
+
     /** `visible`: only those to a partner's destinations. */
     byIds: (
       sandboxId: string,

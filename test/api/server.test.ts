@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { httpServer } from '../../src/http/server.ts'
 import { type TestGateway, testGateway } from '../support/api.ts'
+import { aQueuedRun } from '../support/export-scene.ts'
 
 let gateway: TestGateway
 let url: string
@@ -31,6 +33,32 @@ describe('routes', () => {
       body: JSON.stringify({ query: '{ viewer { name } }' }),
     })
     expect(await response.json()).toEqual({ data: { viewer: { name: 'admin' } } })
+  })
+
+  it('ends event streams when it stops, without waiting for them', async () => {
+    const snapshot = { id: gateway.test.ctx.newId('snapshot'), version: 1, count: 100 }
+    const { id } = await aQueuedRun(gateway.test, snapshot)
+    const server = httpServer({
+      parts: gateway.parts,
+      config: {
+        graphiql: false,
+        introspection: 'never',
+        host: '127.0.0.1',
+        port: 0,
+        requestsPerMinute: 100,
+      },
+      isEngineRunning: () => true,
+    })
+    const { port } = await server.start()
+    const stream = await fetch(`http://127.0.0.1:${port}/graphql`, {
+      method: 'POST',
+      headers: { ...bearer(), 'content-type': 'application/json', accept: 'text/event-stream' },
+      body: JSON.stringify({ query: `subscription { runEvents(runId: "${id}") { cursor } }` }),
+    })
+    const hour = 3_600_000
+    const ended = stream.text().catch(() => 'cut')
+    await server.stop(hour)
+    expect(await ended).toBe('cut')
   })
 
   it('stops reading a body that is too long', async () => {

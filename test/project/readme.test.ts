@@ -132,6 +132,11 @@ describe('the README', () => {
     expect(viewer).toEqual({ name: 'R', roles: ['VIEWER'] })
   })
 
+  it('has a curl that shows the metrics', async () => {
+    const [command = ''] = fences('sh', '/metrics')
+    expect(await shell(command)).toMatch(/^gateway_operations_total\{kind="query",result="ok"\} [1-9]/m)
+  })
+
   it('has settings that describe an identity provider', async () => {
     const [settings = ''] = fences('sh', 'export OIDC_ISSUER')
     const lines = (await shell(`${settings}\nenv`)).split('\n').filter((line) => line.startsWith('OIDC_'))

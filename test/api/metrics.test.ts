@@ -1,0 +1,99 @@
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { worldOf } from '../support/activation.ts'
+import { type TestGateway, testGateway } from '../support/api.ts'
+import { addSandbox } from '../support/database.ts'
+import { aQueuedRun } from '../support/export-scene.ts'
+import { happen } from '../support/run-log.ts'
+import { admitted } from '../support/ws-client.ts'
+
+let gateway: TestGateway
+let url: string
+let runId: string
+beforeEach(async () => {
+  gateway = await testGateway()
+  url = await gateway.serve()
+  const snapshot = { id: gateway.test.ctx.newId('snapshot'), version: 1, count: 100 }
+  runId = (await aQueuedRun(gateway.test, snapshot)).id
+})
+afterEach(() => gateway.dispose())
+
+const get = (token = gateway.admin, headers = {}) =>
+  fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${token}`, ...headers } })
+const metrics = async (...args: Parameters<typeof get>) => (await get(...args)).text()
+const post = (query: string, accept = 'application/json') =>
+  fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept, authorization: `Bearer ${gateway.admin}` },
+    body: JSON.stringify({ query }),
+  })
+/** The lines of a metric, by their labels. */
+function valuesOf(text: string, name: string): Record<string, number> {
+  const lines = text.matchAll(new RegExp(`^${name}(\\{.*\\})? (\\S+)$`, 'gm'))
+  return Object.fromEntries([...lines].map(([, labels = '', value]) => [labels, Number(value)]))
+}
+
+it('counts what is executed, over HTTP, event streams and WebSocket alike', async () => {
+  await (await post('{ viewer { name } }')).text()
+  await (await post('{ viewer { name } }', 'text/event-stream')).text()
+  await (await post('mutation { cancelRun(id: "absent") { errors { code } } }')).text()
+  const client = await admitted(url, gateway.admin)
+  client.subscribe('1', '{ viewer { name } }')
+  client.subscribe('2', 'subscription ($id: ID!) { runEvents(runId: $id) { cursor } }', { id: runId })
+  client.subscribe('3', 'subscription { runEvents(runId: "absent") { cursor } }')
+  await client.hear(({ id, type }) => id === '2' && type === 'next')
+  await client.hear(({ id, type }) => id === '3' && type !== 'next')
+  const text = await metrics()
+  expect(valuesOf(text, 'gateway_operations_total')).toEqual({
+    '{kind="query",result="ok"}': 3,
+    '{kind="query",result="errors"}': 0,
+    '{kind="mutation",result="ok"}': 1,
+    '{kind="mutation",result="errors"}': 0,
+    '{kind="subscription",result="ok"}': 1,
+    '{kind="subscription",result="errors"}': 1,
+  })
+  expect(valuesOf(text, 'gateway_open_sockets')).toEqual({ '': 1 })
+  client.socket.terminate()
+  await expect.poll(async () => valuesOf(await metrics(), 'gateway_open_sockets')).toEqual({ '': 0 })
+})
+
+it('tells what is open, and how the process is', async () => {
+  const left = new AbortController()
+  const query = `subscription { runEvents(runId: "${runId}") { cursor } }`
+  const stream = await fetch(`${url}/graphql`, {
+    method: 'POST',
+    signal: left.signal,
+    headers: {
+      'content-type': 'application/json',
+      accept: 'text/event-stream',
+      authorization: `Bearer ${gateway.admin}`,
+    },
+    body: JSON.stringify({ query }),
+  })
+  expect(stream.status).toBe(200)
+  const text = await metrics()
+  expect(valuesOf(text, 'gateway_open_event_streams')).toEqual({ '': 1 })
+  expect(Object.values(valuesOf(text, 'nodejs_eventloop_lag_p99_seconds'))).toHaveLength(1)
+  left.abort()
+  await expect.poll(async () => valuesOf(await metrics(), 'gateway_open_event_streams')).toEqual({ '': 0 })
+})
+
+it('counts the runs of the sandbox that it is asked in', async () => {
+  await addSandbox(gateway.test.database, 'dev')
+  const runs = async (headers = {}) => valuesOf(await metrics(gateway.admin, headers), 'gateway_runs')
+  expect(await runs()).toEqual({ '{sandbox="prod",status="QUEUED"}': 1 })
+  await happen(gateway.test, runId, 'STARTED')
+  expect(await runs()).toEqual({ '{sandbox="prod",status="PROCESSING"}': 1 })
+  expect(await runs({ 'x-sandbox-name': 'dev' })).toEqual({})
+})
+
+it('is for whoever may read, and not for partners', async () => {
+  expect((await get('nonsense')).status).toBe(401)
+  const response = await get(await gateway.token(['VIEWER']))
+  expect(response.status).toBe(200)
+  expect(response.headers.get('content-type')).toContain('text/plain; version=0.0.4')
+  const destination = await worldOf(gateway.test, gateway.test.sandboxId).destination()
+  const partner = await gateway.token(['PARTNER'], { destinationIds: [destination.id] })
+  expect((await get(partner)).status).toBe(403)
+  const headers = { authorization: `Bearer ${gateway.admin}` }
+  expect((await fetch(`${url}/metrics`, { method: 'POST', headers })).status).toBe(405)
+})
