@@ -32,6 +32,7 @@ interface Shape {
   directives: number
 }
 export interface ReadDocument {
+  source: Source
   document: DocumentNode
   /** Asks for parts of the schema. */
   introspects: boolean
@@ -47,7 +48,8 @@ export function readDocument(text: string, maxDepth: number): ReadDocument {
   if (text.length > MAX_BYTES || Buffer.byteLength(text) > MAX_BYTES) {
     throw refusal('DOCUMENT_LIMIT', `The document must have at most ${MAX_BYTES} bytes.`)
   }
-  const document = parsed(text)
+  const source = new Source(text)
+  const document = parsed(source)
   const fragments = new Map<string, FragmentDefinitionNode>()
   for (const node of document.definitions) {
     if (node.kind === Kind.FRAGMENT_DEFINITION) fragments.set(node.name.value, node)
@@ -72,6 +74,7 @@ export function readDocument(text: string, maxDepth: number): ReadDocument {
     throw refusal('OPERATION_LIMIT', `The document may have at most ${MAX_OPERATIONS} operations.`)
   }
   return {
+    source,
     document,
     introspects: roots.some(isIntrospection),
     onlyIntrospects: operations > 0 && isOnly(document),
@@ -98,7 +101,7 @@ function rootNames({ selections }: SelectionSetNode): string[] {
   })
 }
 
-function parsed(text: string): DocumentNode {
+function parsed(text: Source): DocumentNode {
   try {
     countTokens(text)
     return parse(text)
@@ -111,8 +114,8 @@ function parsed(text: string): DocumentNode {
   }
 }
 
-function countTokens(text: string): void {
-  const lexer = new Lexer(new Source(text))
+function countTokens(text: Source): void {
+  const lexer = new Lexer(text)
   for (let count = 0; lexer.advance().kind !== TokenKind.EOF; count += 1) {
     if (count >= MAX_TOKENS)
       throw refusal('TOKEN_LIMIT', `The document may have at most ${MAX_TOKENS} tokens.`)

@@ -12,6 +12,7 @@ import {
 import type { Plugin } from 'graphql-yoga'
 import type { Session } from '../domain/access.ts'
 import type { Guardrails } from '../domain/ports.ts'
+import { compiledQueries } from './compiled.ts'
 import { costOf } from './cost.ts'
 import { type ReadDocument, readDocument } from './document.ts'
 import { fieldAccess } from './field-access.ts'
@@ -50,6 +51,7 @@ export function useGuard(options: GuardOptions): Plugin<Caller> {
     ]
   }
   const forbiddenFields = fieldAccess()
+  const compiled = compiledQueries()
   const operationErrors = (args: ExecutionArgs, { session }: Caller): readonly GraphQLError[] => {
     const { schema, document, operationName } = args
     const variables = args.variableValues ?? {}
@@ -82,10 +84,23 @@ export function useGuard(options: GuardOptions): Plugin<Caller> {
       const errors = operationErrors(args, context)
       if (errors.length > 0) return setResultAndStopExecution({ errors })
       const isHidden = !mayIntrospect(context)
+      const read = documents.of(args.document)
+      const operation = getOperationAST(args.document, args.operationName)
       setExecuteFn((given) =>
-        beforeDeadline((signal) => {
+        beforeDeadline(async (signal) => {
+          const { schema, variableValues, contextValue } = given
+          const answer =
+            read && operation
+              ? await compiled({
+                  schema,
+                  read,
+                  operation,
+                  variables: variableValues ?? {},
+                  context: contextValue,
+                })
+              : null
           const timed = { ...given, signal } // an option of yoga's executor
-          return executeFn(timed)
+          return answer ?? executeFn(timed)
         }, deadlineMs),
       )
       return { onExecuteDone: (done) => (isHidden ? scrub(done) : undefined) }
@@ -147,18 +162,21 @@ function documentCache(maxDepth: number) {
 
 /** Executes with a signal that aborts at the deadline; what was not ready by then is dropped. */
 async function beforeDeadline<T>(
-  execute: (signal: AbortSignal) => T,
+  execute: (signal: AbortSignal) => Promise<T>,
   ms: number,
-): Promise<Awaited<T> | ExecutionResult> {
+): Promise<T | ExecutionResult> {
   const late = new AbortController()
-  const timer = setTimeout(() => late.abort(new Error('the deadline of an operation has passed')), ms)
+  let timer: NodeJS.Timeout | undefined
+  const deadline = new Promise<ExecutionResult>((resolve) => {
+    timer = setTimeout(() => {
+      late.abort(new Error('the deadline of an operation has passed'))
+      resolve({
+        errors: [new GraphQLErrorClass('The operation took too long.', { extensions: { code: 'TIMEOUT' } })],
+      })
+    }, ms)
+  })
   try {
-    return await execute(late.signal)
-  } catch (error) {
-    if (!late.signal.aborted) throw error
-    return {
-      errors: [new GraphQLErrorClass('The operation took too long.', { extensions: { code: 'TIMEOUT' } })],
-    }
+    return await Promise.race([execute(late.signal), deadline])
   } finally {
     clearTimeout(timer)
   }

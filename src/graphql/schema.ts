@@ -33,6 +33,15 @@ import './types/segment-mutation.ts'
 import './types/segment-rule.ts'
 import './types/segmentation-job.ts'
 import './types/snapshot.ts'
+import { defaultFieldResolver, isObjectType } from 'graphql'
 import { builder } from './builder.ts'
 
 export const schema = builder.toSchema({ sortSchema: false })
+
+// What reads a property of its own name is what GraphQL does without a resolver, and compiled queries then inline it.
+for (const type of Object.values(schema.getTypeMap())) {
+  if (!isObjectType(type)) continue
+  for (const field of Object.values(type.getFields())) {
+    if (field.resolve === defaultFieldResolver) delete field.resolve
+  }
+}
