@@ -23,7 +23,9 @@ export const pageArgs = (t: ArgBuilder<Types>) => ({
 
 /** Where a page of a list lies in that list. */
 export const pageInfo = builder
-  .objectRef<Pick<Page<unknown>, 'hasNextPage' | 'hasPreviousPage'> & { cursors: string[] }>('PageInfo')
+  .objectRef<
+    Pick<Page<never>, 'hasNextPage' | 'hasPreviousPage'> & { cursorAt(index: number): string | null }
+  >('PageInfo')
   .implement({
     description: 'Where a page lies in its list.',
     fields: (t) => ({
@@ -32,12 +34,12 @@ export const pageInfo = builder
       startCursor: t.string({
         nullable: true,
         description: 'Cursor of the first element; null for an empty page.',
-        resolve: ({ cursors }) => cursors.at(0),
+        resolve: ({ cursorAt }) => cursorAt(0),
       }),
       endCursor: t.string({
         nullable: true,
         description: 'Cursor of the last element; null for an empty page.',
-        resolve: ({ cursors }) => cursors.at(-1),
+        resolve: ({ cursorAt }) => cursorAt(-1),
       }),
     }),
   })
@@ -75,7 +77,10 @@ export function connectionOf<Row>(name: string, node: TypeRef<Row>, plural: stri
         resolve: ({ rows, cursorOf, hasNextPage, hasPreviousPage }) => ({
           hasNextPage,
           hasPreviousPage,
-          cursors: rows.map(cursorOf),
+          cursorAt: (index) => {
+            const row = rows.at(index)
+            return row === undefined ? null : cursorOf(row)
+          },
         }),
       }),
       totalCount: t.int({

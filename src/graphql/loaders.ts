@@ -3,6 +3,7 @@ import DataLoader from 'dataloader'
 import { isAllowed, type Session, visibleDestinations } from '../domain/access.ts'
 import { plausibleIds } from '../storage/filter.ts'
 import { latestRunsOf } from '../storage/latest-run.ts'
+import type { Selection } from '../storage/read.ts'
 import { activeSchedulesOf } from '../storage/schedule.ts'
 import type { ApiParts } from './context.ts'
 import type { Stores } from './stores.ts'
@@ -21,11 +22,11 @@ export function createLoaders(stores: Stores, parts: ApiParts, session: Session)
     byId(may ? fetch : async () => [])
   const mayReadAll = isAllowed(session, 'metadata:read') && visible === null
   return {
-    dataflow: byId((ids) => stores.dataflow.byIds(sandboxId, ids, visible)),
-    destination: byId((ids) => stores.destination.byIds(sandboxId, ids, visible)),
-    run: byId((ids) => stores.run.byIds(sandboxId, ids, visible)),
-    segment: byId((ids) => stores.segment.byIds(sandboxId, ids, visible)),
-    segmentMapping: byId((ids) => stores.segmentMapping.byIds(sandboxId, ids, visible)),
+    dataflow: byId((ids, only) => stores.dataflow.byIds(sandboxId, ids, visible, only)),
+    destination: byId((ids, only) => stores.destination.byIds(sandboxId, ids, visible, only)),
+    run: byId((ids, only) => stores.run.byIds(sandboxId, ids, visible, only)),
+    segment: byId((ids, only) => stores.segment.byIds(sandboxId, ids, visible, only)),
+    segmentMapping: byId((ids, only) => stores.segmentMapping.byIds(sandboxId, ids, visible, only)),
     sandbox: byId((ids) => parts.services.sandbox.byIds(session, ids)),
     activation: byIdIf(mayReadAll, (ids) => stores.activation.byIds(sandboxId, ids)),
     destinationAccount: byIdIf(mayReadAll, (ids) => stores.destinationAccount.byIds(sandboxId, ids)),
@@ -51,29 +52,48 @@ export function createLoaders(stores: Stores, parts: ApiParts, session: Session)
   }
 }
 
-const MAX_BATCH = 500
-
 /**
- * Batches, but does not remember: within one operation a mutation may change a row,
- * and a subscription lives long. Equal ids in one batch are asked for once.
+ * Batches, but does not remember: within one operation a mutation may change a row, and a subscription lives long.
+ * Equal ids in one batch are asked for once. Those who look at the same properties ask together.
  */
-function byId<Row extends { id: string }>(fetch: (ids: string[]) => Promise<Row[]>) {
-  return new DataLoader<string, Row | null>(
-    async (ids) => {
-      const rows = await fetch(plausibleIds([...new Set(ids)]))
+function byId<Row extends { id: string }>(fetch: (ids: string[], only?: Selection) => Promise<Row[]>) {
+  const loaders = new Map<string, DataLoader<string, Row | null>>()
+  const loaderOf = (only?: Selection) =>
+    batched<Row | null>(async (ids) => {
+      const rows = await fetch(plausibleIds(ids), only)
       const found = new Map(rows.map((row) => [row.id, row]))
-      return ids.map((id) => found.get(id) ?? null)
+      return (id) => found.get(id) ?? null
+    })
+  return {
+    load(id: string, only?: Selection): Promise<Row | null> {
+      const key = only?.key ?? '*'
+      const loader = loaders.get(key) ?? loaderOf(only)
+      loaders.set(key, loader)
+      return loader.load(id)
     },
-    { cache: false, maxBatchSize: MAX_BATCH },
-  )
+  }
 }
 
 function groupedBy<Row>(fetch: (ids: string[]) => Promise<Row[]>, parentOf: (row: Row) => string | null) {
-  return new DataLoader<string, Row[]>(
-    async (ids) => {
-      const groups = Map.groupBy(await fetch([...new Set(ids)]), parentOf)
-      return ids.map((id) => groups.get(id) ?? [])
+  let loader: DataLoader<string, Row[]> | undefined
+  return {
+    load(parentId: string): Promise<Row[]> {
+      loader ??= batched(async (ids) => {
+        const groups = Map.groupBy(await fetch(ids), parentOf)
+        return (id) => groups.get(id) ?? []
+      })
+      return loader.load(parentId)
     },
-    { cache: false, maxBatchSize: MAX_BATCH },
+  }
+}
+
+/** A loader over a function that is given each id once, and gives a look-up of the answers. */
+export function batched<T>(answers: (ids: string[]) => Promise<(id: string) => T>): DataLoader<string, T> {
+  return new DataLoader<string, T>(
+    async (ids) => {
+      const answer = await answers([...new Set(ids)])
+      return ids.map(answer)
+    },
+    { cache: false },
   )
 }

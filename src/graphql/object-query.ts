@@ -3,6 +3,7 @@ import { ID_PREFIXES } from '../domain/model.ts'
 import { builder } from './builder.ts'
 import type { TypeRef } from './connection.ts'
 import type { ApiContext } from './context.ts'
+import { selectionOf } from './selection.ts'
 
 type Queried =
   | 'activation'
@@ -31,10 +32,10 @@ export function objectQuery<Noun extends Queried>(options: {
       nullable: true,
       description: `One ${words}; null when there is none with this id.`,
       args: { id: t.arg.id({ required: true, description: `Its id, ${ID_PREFIXES[noun]}_….` }) },
-      resolve: (_, { id }, { session, loaders }) => {
+      resolve: (_, { id }, { session, loaders }, info) => {
         authorize(session, action)
         // Pothos cannot resolve the shape of a type parameter; it is the noun's row by construction.
-        return loaders[noun].load(id) as never
+        return loaders[noun].load(id, selectionOf(info)) as never
       },
     }),
   )

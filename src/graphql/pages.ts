@@ -1,12 +1,12 @@
 // Pages of the lists that hang on objects: of however many objects a list is asked in one tick, it is one statement.
-import DataLoader from 'dataloader'
 import { type Session, visibleDestinations } from '../domain/access.ts'
-import type { Page, PageArgs, Paging } from '../storage/paging.ts'
+import type { Page, Paging } from '../storage/paging.ts'
 import type { RejectionFilter } from '../storage/rejection.ts'
 import type { RunOrder } from '../storage/run.ts'
 import type { RunFilter } from '../storage/run-filter.ts'
 import type { SegmentMappingFilter } from '../storage/segment-mapping.ts'
 import type { ApiParts } from './context.ts'
+import { batched } from './loaders.ts'
 import type { Stores } from './stores.ts'
 
 export type Pages = ReturnType<typeof createPages>
@@ -22,7 +22,10 @@ export function createPages(stores: Stores, { guardrails }: ApiParts, session: S
       ids: readonly string[],
       paging: Paging & { sandboxId: string },
     ) => Promise<Map<string, Page<Row>>>,
-  ) => paged((ids, args: PageArgs) => fetch(ids, { args, maxPageSize, sandboxId }))
+  ) =>
+    paged((ids, { args, only }: Pick<Paging, 'args' | 'only'>) =>
+      fetch(ids, { args, only, maxPageSize, sandboxId }),
+    )
   const mappings = (parent: 'destination' | 'dataflow' | 'segment') =>
     paged((ids, options: Filtered<SegmentMappingFilter>) =>
       stores.segmentMapping.pages({ parent, ids }, { ...options, sandboxId, visible }),
@@ -52,20 +55,22 @@ export function createPages(stores: Stores, { guardrails }: ApiParts, session: S
 function paged<Options, Row>(
   fetch: (parentIds: readonly string[], options: Options) => Promise<Map<string, Page<Row>>>,
 ) {
-  const asked = new Map<string, DataLoader<string, Page<Row>>>()
-  return (parentId: string, options: Options): Promise<Page<Row>> => {
-    const key = JSON.stringify(options)
-    let loader = asked.get(key)
-    if (!loader) {
-      loader = new DataLoader(
-        async (ids) => {
-          const pages = await fetch([...new Set(ids)], options)
-          return ids.map((id) => pages.get(id) ?? new Error(`no page was made for ${id}`))
-        },
-        { cache: false },
-      )
-      asked.set(key, loader)
-    }
-    return loader.load(parentId)
+  const loaders = new Map<string, ReturnType<typeof batched<Page<Row>>>>()
+  const loaderOf = (options: Options) =>
+    batched<Page<Row>>(async (ids) => {
+      const pages = await fetch(ids, options)
+      return (id) => {
+        const page = pages.get(id)
+        if (!page) throw new Error(`no page was made for ${id}`)
+        return page
+      }
+    })
+  return {
+    load(parentId: string, options: Options): Promise<Page<Row>> {
+      const key = JSON.stringify(options)
+      const loader = loaders.get(key) ?? loaderOf(options)
+      loaders.set(key, loader)
+      return loader.load(parentId)
+    },
   }
 }

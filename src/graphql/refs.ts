@@ -4,6 +4,7 @@ import type { RunFacts } from '../storage/run.ts'
 import type { Row } from '../storage/tables.ts'
 import { builder } from './builder.ts'
 import { connectionOf, type FieldBuilder } from './connection.ts'
+import { reads, selectionOf } from './selection.ts'
 
 /** A kind of destination, or the name of one whose driver this gateway does not have any more. */
 export type DestinationTypeShape = Driver | { type: string }
@@ -50,11 +51,15 @@ export const pairFields = <Pair extends { segmentId: string; dataflowId: string 
   segment: t.field({
     type: segment,
     description: 'The segment.',
-    resolve: ({ segmentId }, _, { loaders }) => present(loaders.segment.load(segmentId)),
+    ...reads('segmentId'),
+    resolve: ({ segmentId }, _, { loaders }, info) =>
+      present(loaders.segment.load(segmentId, selectionOf(info))),
   }),
   dataflow: t.field({
     type: dataflow,
     description: 'The dataflow.',
-    resolve: ({ dataflowId }, _, { loaders }) => present(loaders.dataflow.load(dataflowId)),
+    ...reads('dataflowId'),
+    resolve: ({ dataflowId }, _, { loaders }, info) =>
+      present(loaders.dataflow.load(dataflowId, selectionOf(info))),
   }),
 })

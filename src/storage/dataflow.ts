@@ -3,7 +3,7 @@ import type { DataflowState } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
 import { contains, hasId, is, isAmong, isVisible } from './filter.ts'
 import { type Direction, type Paging, selectPage, selectPages } from './paging.ts'
-import { type Condition, reader } from './read.ts'
+import { type Condition, reader, type Selection } from './read.ts'
 import type { NewRow, Row } from './tables.ts'
 
 export interface DataflowFilter {
@@ -56,12 +56,16 @@ export function dataflowStore(database: Database) {
       sandboxId: string,
       ids: readonly string[],
       visible: readonly string[] | null = null,
+      only?: Selection,
     ): Promise<Row<'dataflows'>[]> =>
-      read.rows([
-        is(dataflows.sandboxId, sandboxId),
-        hasId(dataflows.id, ids),
-        isVisible(dataflows.destinationId, visible),
-      ]),
+      read.rows(
+        [
+          is(dataflows.sandboxId, sandboxId),
+          hasId(dataflows.id, ids),
+          isVisible(dataflows.destinationId, visible),
+        ],
+        { only },
+      ),
 
     /**
      * Oldest first unless ordered otherwise.
@@ -74,7 +78,7 @@ export function dataflowStore(database: Database) {
         orderBy?: DataflowOrder | null | undefined
       },
     ) {
-      const { sandboxId, args, maxPageSize } = options
+      const { sandboxId, args, maxPageSize, only } = options
       const filter = options.filter ?? {}
       const where = [
         is(dataflows.sandboxId, sandboxId),
@@ -84,7 +88,7 @@ export function dataflowStore(database: Database) {
         isAmong({ column: dataflows.state, values: filter.state, name: 'state' }),
         contains(dataflows.name, filter.search),
       ]
-      return selectPage({ reader: read, where, order: ordering(options.orderBy), args, maxPageSize })
+      return selectPage({ reader: read, where, order: ordering(options.orderBy), args, maxPageSize, only })
     },
 
     /** Those that lead to each of the destinations, oldest first. */

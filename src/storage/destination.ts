@@ -3,7 +3,7 @@ import type { DestinationStatus } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
 import { contains, hasId, is, isAmong, isVisible } from './filter.ts'
 import { type Direction, type Paging, selectPage, selectPages } from './paging.ts'
-import { reader } from './read.ts'
+import { reader, type Selection } from './read.ts'
 import type { NewRow, Row } from './tables.ts'
 
 export interface DestinationFilter {
@@ -43,12 +43,16 @@ export function destinationStore(database: Database) {
       sandboxId: string,
       ids: readonly string[],
       visible: readonly string[] | null = null,
+      only?: Selection,
     ): Promise<Row<'destinations'>[]> =>
-      read.rows([
-        is(destinations.sandboxId, sandboxId),
-        hasId(destinations.id, ids),
-        isVisible(destinations.id, visible),
-      ]),
+      read.rows(
+        [
+          is(destinations.sandboxId, sandboxId),
+          hasId(destinations.id, ids),
+          isVisible(destinations.id, visible),
+        ],
+        { only },
+      ),
 
     /**
      * Oldest first unless ordered otherwise.
@@ -62,7 +66,7 @@ export function destinationStore(database: Database) {
         orderBy?: DestinationOrder | null | undefined
       },
     ) {
-      const { sandboxId, visible = null, args, maxPageSize } = options
+      const { sandboxId, visible = null, args, maxPageSize, only } = options
       const filter = options.filter ?? {}
       const where = [
         is(destinations.sandboxId, sandboxId),
@@ -72,7 +76,7 @@ export function destinationStore(database: Database) {
         isAmong({ column: destinations.type, values: filter.type, name: 'type' }),
         isAmong({ column: destinations.status, values: filter.status, name: 'status' }),
       ]
-      return selectPage({ reader: read, where, order: ordering(options.orderBy), args, maxPageSize })
+      return selectPage({ reader: read, where, order: ordering(options.orderBy), args, maxPageSize, only })
     },
 
     /** Those built on each of the accounts, oldest first. */

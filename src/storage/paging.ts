@@ -3,7 +3,7 @@
 import { type Column, sql } from 'drizzle-orm'
 import { invalid, Refusal } from '../domain/errors.ts'
 import { type CursorValue, cursorsOf } from './cursor.ts'
-import type { Condition, Conditions, Parents, Reader } from './read.ts'
+import type { Condition, Conditions, Parents, Reader, Selection } from './read.ts'
 
 export interface PageArgs {
   first?: number | null | undefined
@@ -25,6 +25,8 @@ export interface Ordering {
 export interface Paging {
   args: PageArgs
   maxPageSize: number
+  /** What of the rows is looked at; everything when absent. */
+  only?: Selection | undefined
 }
 export interface Page<Row> {
   rows: Row[]
@@ -50,7 +52,11 @@ const DEFAULT_PAGE_SIZE = 20
 export async function selectPage<Row>(list: ListOf<Row>): Promise<Page<Row>> {
   const { reader, where } = list
   const { size, sorting, positionsOf, pageOf } = plan(list)
-  const rows = await reader.rows([...where, ...positionsOf('')], { sorting, limit: size + 1 })
+  const rows = await reader.rows([...where, ...positionsOf('')], {
+    sorting,
+    limit: size + 1,
+    only: list.only,
+  })
   return pageOf({ rows, parentId: '', totalCount: () => reader.count(where) })
 }
 
@@ -65,7 +71,7 @@ export async function selectPages<Row>(
   const { size, sorting, positionsOf, pageOf } = plan(list)
   const [only = '', ...others] = parents.ids
   const conditions = [...where, ...positionsOf(others.length === 0 ? only : '')]
-  const rows = await reader.rowsOfEach(parents, conditions, { sorting, limit: size + 1 })
+  const rows = await reader.rowsOfEach(parents, conditions, { sorting, limit: size + 1, only: list.only })
   const key = propertyOf(reader, parents.column)
   const groups = Map.groupBy(rows, (row) => String((row as Record<string, unknown>)[key]))
   let counts: Promise<Map<string, number>> | undefined

@@ -14,6 +14,12 @@ export interface Condition {
 }
 /** All must hold; an absent one does not filter. */
 export type Conditions = readonly (Condition | undefined)[]
+/** The properties that are looked at; a row that is read for it has the others not. */
+export interface Selection {
+  names: readonly string[]
+  /** The names in one text. */
+  key: string
+}
 export interface Sorting {
   columns: readonly Column[]
   direction: 'ASC' | 'DESC'
@@ -43,11 +49,7 @@ export function reader<T extends SQLiteTable, Left extends keyof T['$inferSelect
   type Row = Omit<T['$inferSelect'], Left>
   const without: readonly PropertyKey[] = options.without ?? []
   const columns = Object.entries<Column>(getTableColumns(table)).filter(([key]) => !without.includes(key))
-  const decode = rowDecoder<Row>(columns)
-  const selected = sql.join(
-    columns.map(([, column]) => sql`${column}`),
-    sql`, `,
-  )
+  const choose = chooser<Row>(columns)
   const statements = new Map<string, Statement>()
   const run = (shape: string, where: readonly Condition[], build: (where: SQL) => SQL, more: object = {}) => {
     const key = `${shape} ${where.map(({ name }) => name).join()}`
@@ -62,48 +64,49 @@ export function reader<T extends SQLiteTable, Left extends keyof T['$inferSelect
   }
 
   return {
-    table,
+    name: getTableName(table),
     columns,
 
     /** The rows that meet all conditions. */
     async rows(
       where: Conditions,
-      { sorting, limit }: { sorting?: Sorting; limit?: number } = {},
+      { sorting, limit, only }: { sorting?: Sorting; limit?: number; only?: Selection | undefined } = {},
     ): Promise<Row[]> {
-      const shape = `rows ${sortingKey(sorting)} ${limit === undefined}`
+      const chosen = choose(only, sorting?.columns)
+      const limited = limit === undefined ? sql`` : sql` limit ${sql.placeholder('limit')}`
       const rows = await run(
-        shape,
+        `rows ${sortingKey(sorting)} ${limit === undefined} ${chosen.key}`,
         where.filter(isGiven),
-        (all) =>
-          sql`select ${selected} from ${table} where ${all}${orderBy(sorting)}${limit === undefined ? sql`` : sql` limit ${sql.placeholder('limit')}`}`,
+        (all) => sql`select ${list(chosen.columns)} from ${table} where ${all}${orderBy(sorting)}${limited}`,
         { limit },
       )
-      return rows.map(decode)
+      return rows.map(chosen.decode)
     },
 
     /** For each parent its first `limit` rows in an order: one statement, however many parents there are. */
     async rowsOfEach(
-      parents: Parents,
+      { column: parent, ids, isFewRows = false }: Parents,
       where: Conditions,
-      { sorting, limit }: { sorting: Sorting; limit: number },
+      { sorting, limit, only }: { sorting: Sorting; limit: number; only?: Selection | undefined },
     ): Promise<Row[]> {
+      const chosen = choose(only, [...sorting.columns, parent])
       const rows = await run(
-        `each ${parents.column.name} ${sortingKey(sorting)} ${parents.isFewRows}`,
+        `each ${parent.name} ${sortingKey(sorting)} ${isFewRows} ${chosen.key}`,
         where.filter(isGiven),
         (all) =>
           database.firstOfEach({
             table,
-            columns: columns.map(([, column]) => column),
-            parent: parents.column,
-            isFewRows: parents.isFewRows ?? false,
+            columns: chosen.columns,
+            parent,
+            isFewRows,
             parents: sql.placeholder('parents'),
             where: all,
             sorting,
             limit: sql.placeholder('limit'),
           }),
-        { parents: JSON.stringify(parents.ids), limit },
+        { parents: JSON.stringify(ids), limit },
       )
-      return rows.map(decode)
+      return rows.map(chosen.decode)
     },
 
     async count(where: Conditions): Promise<number> {
@@ -126,8 +129,6 @@ export function reader<T extends SQLiteTable, Left extends keyof T['$inferSelect
       )
       return new Map(rows.map(([id, count]) => [String(id), Number(count)]))
     },
-
-    name: getTableName(table),
   }
 }
 
@@ -159,10 +160,42 @@ function sortingKey(sorting: Sorting | undefined): string {
 function orderBy(sorting: Sorting | undefined): SQL {
   if (!sorting) return sql``
   const direction = sql.raw(sorting.direction)
-  return sql` order by ${sql.join(
-    sorting.columns.map((column) => sql`${column} ${direction}`),
+  const parts = sorting.columns.map((column) => sql`${column} ${direction}`)
+  return sql` order by ${sql.join(parts, sql`, `)}`
+}
+
+const list = (columns: readonly Column[]): SQL =>
+  sql.join(
+    columns.map((column) => sql`${column}`),
     sql`, `,
-  )}`
+  )
+
+/** Makes the function that settles which columns are read. What is asked for and is no column means: all of them. */
+function chooser<Row>(all: readonly [string, Column][]) {
+  const keys = new Set(all.map(([key]) => key))
+  const choose = (names: readonly string[] | undefined, always: readonly Column[]) => {
+    const isAll = names === undefined || names.some((name) => !keys.has(name))
+    const chosen = isAll
+      ? all
+      : all.filter(([key, column]) => key === 'id' || names.includes(key) || always.includes(column))
+    return {
+      key: chosen === all ? '*' : chosen.map(([key]) => key).join(),
+      columns: chosen.map(([, column]) => column),
+      // Where not all is read, the selection vouches that the rest is not looked at.
+      decode: rowDecoder<Row>(chosen),
+    }
+  }
+  const known = new Map<string, ReturnType<typeof choose>>()
+  return (only: Selection | undefined, always: readonly Column[] = []) => {
+    const key = only ? `${only.key};${always.map(({ name }) => name).join()}` : '*'
+    let chosen = known.get(key)
+    if (!chosen) {
+      if (known.size >= MAX_STATEMENTS) known.clear()
+      chosen = choose(only?.names, always)
+      known.set(key, chosen)
+    }
+    return chosen
+  }
 }
 
 function rowDecoder<Row>(columns: readonly [string, Column][]) {
@@ -180,6 +213,6 @@ function rowDecoder<Row>(columns: readonly [string, Column][]) {
         row[field.key] =
           field.column === null || value === null ? value : field.column.mapFromDriverValue(value)
     }
-    return row as Row // by construction: one key for each column of the table
+    return row as Row // by construction: one key for each column that was read
   }
 }

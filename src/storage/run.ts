@@ -3,7 +3,7 @@ import { and, eq, gt, gte, inArray, isNotNull, sql } from 'drizzle-orm'
 import type { Database, ExpectingQuery, Query } from './database.ts'
 import { fixed, hasId, is, isVisible } from './filter.ts'
 import { type Paging, selectPage, selectPages } from './paging.ts'
-import { reader } from './read.ts'
+import { reader, type Selection } from './read.ts'
 import { ACTIVE_STATUSES, appendEvent, isActive } from './run-event.ts'
 import { type RunFilter, runConditions } from './run-filter.ts'
 import type { NewRow, Row } from './tables.ts'
@@ -36,8 +36,12 @@ export function runStore(database: Database) {
       sandboxId: string,
       ids: readonly string[],
       visible: readonly string[] | null = null,
+      only?: Selection,
     ): Promise<RunFacts[]> =>
-      read.rows([is(runs.sandboxId, sandboxId), hasId(runs.id, ids), isVisible(runs.destinationId, visible)]),
+      read.rows(
+        [is(runs.sandboxId, sandboxId), hasId(runs.id, ids), isVisible(runs.destinationId, visible)],
+        { only },
+      ),
 
     /** With everything that an export needs. */
     async whole(sandboxId: string, id: string): Promise<Row<'runs'> | null> {
@@ -183,7 +187,7 @@ interface RunList extends Paging {
 
 function listOf(tables: Database['tables'], options: RunList) {
   const { runs } = tables
-  const { sandboxId, visible = null, filter, args, maxPageSize } = options
+  const { sandboxId, visible = null, filter, ...paging } = options
   const { field, direction } = options.orderBy ?? { field: 'CREATED_AT', direction: 'DESC' }
   const isByCompletion = field === 'COMPLETED_AT'
   const where = [
@@ -193,5 +197,5 @@ function listOf(tables: Database['tables'], options: RunList) {
     isByCompletion ? fixed('completed', () => isNotNull(runs.completedAt)) : undefined,
   ]
   const column = isByCompletion ? runs.completedAt : runs.createdAt
-  return { where, order: { name: field, column, tie: runs.id, direction }, args, maxPageSize }
+  return { where, order: { name: field, column, tie: runs.id, direction }, ...paging }
 }

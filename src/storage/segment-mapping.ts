@@ -4,7 +4,7 @@ import type { Database, ExpectingQuery, Query } from './database.ts'
 import { contains, hasId, is, isAmong, isVisible, plausibleIds, since } from './filter.ts'
 import { appendMappingChanges } from './mapping-change.ts'
 import { type Paging, selectPages } from './paging.ts'
-import { reader } from './read.ts'
+import { reader, type Selection } from './read.ts'
 import type { NewRow, Row } from './tables.ts'
 
 export interface SegmentMappingFilter {
@@ -45,12 +45,16 @@ export function segmentMappingStore(database: Database) {
       sandboxId: string,
       ids: readonly string[],
       visible: readonly string[] | null = null,
+      only?: Selection,
     ): Promise<Row<'segmentMappings'>[]> =>
-      read.rows([
-        is(mappings.sandboxId, sandboxId),
-        hasId(mappings.id, ids),
-        isVisible(mappings.destinationId, visible),
-      ]),
+      read.rows(
+        [
+          is(mappings.sandboxId, sandboxId),
+          hasId(mappings.id, ids),
+          isVisible(mappings.destinationId, visible),
+        ],
+        { only },
+      ),
     byNumbers: (sandboxId: string, numbers: readonly number[]): Promise<Row<'segmentMappings'>[]> =>
       select(inArray(mappings.number, [...numbers]), sandboxId),
     /** Of any status. */
@@ -94,7 +98,7 @@ export function segmentMappingStore(database: Database) {
         filter?: SegmentMappingFilter | null | undefined
       },
     ) {
-      const { sandboxId, visible, args, maxPageSize } = options
+      const { sandboxId, visible, args, maxPageSize, only } = options
       const filter = options.filter ?? {}
       const where = [
         is(mappings.sandboxId, sandboxId),
@@ -108,7 +112,7 @@ export function segmentMappingStore(database: Database) {
       const order = { name: 'ID', column: mappings.id, tie: mappings.id, direction: 'ASC' as const }
       // A number is one row of the gateway.
       const parents = { column: parentColumns[of.parent], ids: of.ids, isFewRows: filter.numbers != null }
-      return selectPages({ reader: read, parents, where, order, args, maxPageSize })
+      return selectPages({ reader: read, parents, where, order, args, maxPageSize, only })
     },
 
     /** Those of the segments that may be mapped: all but deleted ones. */

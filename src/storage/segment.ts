@@ -3,7 +3,7 @@ import type { SegmentStatus } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
 import { contains, fixed, hasId, is, isAmong, isVisible, since } from './filter.ts'
 import { type Direction, type Paging, selectPage } from './paging.ts'
-import { type Condition, reader } from './read.ts'
+import { type Condition, reader, type Selection } from './read.ts'
 import { ACTIVE_STATUSES } from './run-event.ts'
 import type { NewRow, Row } from './tables.ts'
 
@@ -63,8 +63,9 @@ export function segmentStore(database: Database) {
       sandboxId: string,
       ids: readonly string[],
       visible: readonly string[] | null = null,
+      only?: Selection,
     ): Promise<Row<'segments'>[]> =>
-      read.rows([is(segments.sandboxId, sandboxId), hasId(segments.id, ids), isShownTo(visible)]),
+      read.rows([is(segments.sandboxId, sandboxId), hasId(segments.id, ids), isShownTo(visible)], { only }),
 
     /** Every segment that is not deleted, in the order of creation. */
     allKept: (sandboxId: string): Promise<Row<'segments'>[]> =>
@@ -85,7 +86,7 @@ export function segmentStore(database: Database) {
         orderBy?: SegmentOrder | null | undefined
       },
     ) {
-      const { sandboxId, args, maxPageSize } = options
+      const { sandboxId, args, maxPageSize, only } = options
       const filter = options.filter ?? {}
       const { field, direction } = options.orderBy ?? { field: 'CREATED_AT', direction: 'ASC' }
       const where = [
@@ -100,7 +101,7 @@ export function segmentStore(database: Database) {
         since(segments.updatedAt, filter.updatedSince),
       ]
       const order = { name: field, column: columns[field], tie: segments.id, direction }
-      return selectPage({ reader: read, where, order, args, maxPageSize })
+      return selectPage({ reader: read, where, order, args, maxPageSize, only })
     },
 
     /** The row gets the next number of the gateway. */

@@ -12,6 +12,7 @@ import {
   runConnection,
   segmentMappingConnection,
 } from '../refs.ts'
+import { reads, selectionOf } from '../selection.ts'
 import { ORDER_FIELDS, orderInput } from './common.ts'
 import { fileFormat } from './file-format.ts'
 import { node } from './node.ts'
@@ -44,7 +45,9 @@ dataflow.implement({
     destination: t.field({
       type: destination,
       description: 'Where it leads.',
-      resolve: ({ destinationId }, _, { loaders }) => present(loaders.destination.load(destinationId)),
+      ...reads('destinationId'),
+      resolve: ({ destinationId }, _, { loaders }, info) =>
+        present(loaders.destination.load(destinationId, selectionOf(info))),
     }),
     state: t.field({ type: dataflowState, description: 'Whether it runs.', resolve: ({ state }) => state }),
     fields: t.field({
@@ -70,9 +73,9 @@ dataflow.implement({
       type: segmentMappingConnection,
       description: 'The segments mapped in it, oldest first, unmapped ones included.',
       args: mappingArgs(t.arg),
-      extensions: MAPPING_LOOKUP,
-      resolve: ({ id }, args, { pages, parts }) =>
-        pages.mappingsOfDataflow(id, mappingPage(args, parts.guardrails)),
+      extensions: { ...MAPPING_LOOKUP, ...reads().extensions },
+      resolve: ({ id }, args, { pages, parts }, info) =>
+        pages.mappingsOfDataflow.load(id, mappingPage(args, parts.guardrails, info)),
     }),
     runs: t.field({
       type: runConnection,
@@ -82,8 +85,9 @@ dataflow.implement({
         orderBy: t.arg({ type: runOrder, description: 'Another order.' }),
         ...pageArgs(t.arg),
       },
-      resolve: ({ id }, { filter, orderBy, ...args }, { pages }) =>
-        pages.runsOfDataflow(id, { filter, orderBy, args }),
+      ...reads(),
+      resolve: ({ id }, { filter, orderBy, ...args }, { pages }, info) =>
+        pages.runsOfDataflow.load(id, { filter, orderBy, args, only: selectionOf(info) }),
     }),
     nextRunAt: t.field({
       type: 'DateTime',
@@ -125,10 +129,12 @@ builder.queryField('dataflows', (t) =>
       orderBy: t.arg({ type: order, description: 'Another order.' }),
       ...pageArgs(t.arg),
     },
-    resolve: (_, { filter, orderBy, ...args }, { session, stores, parts }) => {
+    resolve: (_, { filter, orderBy, ...args }, { session, stores, parts }, info) => {
       authorize(session, 'metadata:read')
       const { maxPageSize } = parts.guardrails
-      return stores.dataflow.page({ sandboxId: session.sandbox.id, filter, orderBy, args, maxPageSize })
+      const { id: sandboxId } = session.sandbox
+      const only = selectionOf(info)
+      return stores.dataflow.page({ sandboxId, filter, orderBy, args, maxPageSize, only })
     },
   }),
 )

@@ -73,7 +73,7 @@ destinationAccount.implement({
       type: destinationConnection,
       description: 'The destinations built on it, oldest first.',
       args: pageArgs(t.arg),
-      resolve: ({ id }, args, { pages }) => pages.destinationsOfAccount(id, args),
+      resolve: ({ id }, args, { pages }) => pages.destinationsOfAccount.load(id, { args }),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),

@@ -10,6 +10,7 @@ import {
   destinationType,
   segmentMappingConnection,
 } from '../refs.ts'
+import { reads, selectionOf } from '../selection.ts'
 import { ORDER_FIELDS, orderInput } from './common.ts'
 import { typeOf } from './destination-type.ts'
 import { node } from './node.ts'
@@ -42,6 +43,7 @@ destination.implement({
       type: destinationAccount,
       nullable: true,
       description: 'The account it is built on; null for kinds that need none.',
+      ...reads('accountId'),
       resolve: ({ accountId }, _, { loaders }) =>
         accountId ? loaders.destinationAccount.load(accountId) : null,
     }),
@@ -58,15 +60,17 @@ destination.implement({
       type: dataflowConnection,
       description: 'The dataflows that lead there, oldest first.',
       args: pageArgs(t.arg),
-      resolve: ({ id }, args, { pages }) => pages.dataflowsOfDestination(id, args),
+      ...reads(),
+      resolve: ({ id }, args, { pages }, info) =>
+        pages.dataflowsOfDestination.load(id, { args, only: selectionOf(info) }),
     }),
     segmentMappings: t.field({
       type: segmentMappingConnection,
       description: 'What a partner needs to put names to the ids it receives, oldest first.',
       args: mappingArgs(t.arg),
-      extensions: MAPPING_LOOKUP,
-      resolve: ({ id }, args, { pages, parts }) =>
-        pages.mappingsOfDestination(id, mappingPage(args, parts.guardrails)),
+      extensions: { ...MAPPING_LOOKUP, ...reads().extensions },
+      resolve: ({ id }, args, { pages, parts }, info) =>
+        pages.mappingsOfDestination.load(id, mappingPage(args, parts.guardrails, info)),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
@@ -95,12 +99,13 @@ builder.queryField('destinations', (t) =>
       orderBy: t.arg({ type: order, description: 'Another order.' }),
       ...pageArgs(t.arg),
     },
-    resolve: (_, { filter, orderBy, ...args }, { session, stores, parts }) => {
+    resolve: (_, { filter, orderBy, ...args }, { session, stores, parts }, info) => {
       authorize(session, 'mappings:read')
       const { maxPageSize } = parts.guardrails
       const visible = visibleDestinations(session)
       const { id: sandboxId } = session.sandbox
-      return stores.destination.page({ sandboxId, visible, filter, orderBy, args, maxPageSize })
+      const only = selectionOf(info)
+      return stores.destination.page({ sandboxId, visible, filter, orderBy, args, maxPageSize, only })
     },
   }),
 )

@@ -17,12 +17,16 @@ import {
   segment,
   snapshot,
 } from '../refs.ts'
+import { reads, selectionOf } from '../selection.ts'
 import { trigger } from './common.ts'
 import { node } from './node.ts'
 import { type ProgressFacts, progress, runFailure } from './progress.ts'
 import { decodeRejectionFilter, rejectionFilter } from './rejection.ts'
 import { runMode, runPhase, runStatus } from './run-enums.ts'
 import { runFilter, runOrder } from './run-filter.ts'
+
+/** What a run's progress is made of. */
+const COUNTED = ['total', 'received', 'exported', 'excluded', 'failed', 'bytes', 'files', 'status'] as const
 
 run.implement({
   description: 'One export of one segment through one dataflow.',
@@ -31,23 +35,29 @@ run.implement({
     dataflow: t.field({
       type: dataflow,
       description: 'Through which dataflow.',
-      resolve: ({ dataflowId }, _, { loaders }) => present(loaders.dataflow.load(dataflowId)),
+      ...reads('dataflowId'),
+      resolve: ({ dataflowId }, _, { loaders }, info) =>
+        present(loaders.dataflow.load(dataflowId, selectionOf(info))),
     }),
     segment: t.field({
       type: segment,
       description: 'Of which segment.',
-      resolve: ({ segmentId }, _, { loaders }) => present(loaders.segment.load(segmentId)),
+      ...reads('segmentId'),
+      resolve: ({ segmentId }, _, { loaders }, info) =>
+        present(loaders.segment.load(segmentId, selectionOf(info))),
     }),
     snapshot: t.field({
       type: snapshot,
       nullable: true,
       description: 'Of which evaluation: the run sends exactly its members.',
+      ...reads('snapshotId'),
       resolve: ({ snapshotId }, _, { loaders }) => (snapshotId ? loaders.snapshot.load(snapshotId) : null),
     }),
     activation: t.field({
       type: activation,
       nullable: true,
       description: 'The activation that ordered it; null for scheduled runs and retries.',
+      ...reads('activationId'),
       resolve: ({ activationId }, _, { loaders }) =>
         activationId ? loaders.activation.load(activationId) : null,
     }),
@@ -58,11 +68,13 @@ run.implement({
     progress: t.field({
       type: progress,
       description: 'How far it is.',
+      ...reads(...COUNTED, 'startedAt'),
       resolve: (row, _, { parts }) => progressOf(row, { at: parts.clock(), startedAt: row.startedAt }),
     }),
     files: t.field({
       type: [runFile],
       description: 'The files that are at the destination, part by part.',
+      ...reads(),
       resolve: ({ id }, _, { loaders }) => loaders.runFiles.load(id),
     }),
     error: t.field({
@@ -78,13 +90,15 @@ run.implement({
         filter: t.arg({ type: rejectionFilter, description: 'Only those that match.' }),
         ...pageArgs(t.arg),
       },
+      ...reads(),
       resolve: ({ id }, { filter, ...args }, { pages }) =>
-        pages.rejectionsOfRun(id, { filter: decodeRejectionFilter(filter), args }),
+        pages.rejectionsOfRun.load(id, { filter: decodeRejectionFilter(filter), args }),
     }),
     attempt: t.exposeInt('attempt', { description: 'How often a worker has taken it up.' }),
     lastEventCursor: t.string({
       nullable: true,
       description: 'The cursor of the newest event: subscribe with it to see only what comes next.',
+      ...reads('eventSeq'),
       resolve: ({ id, eventSeq }) => (eventSeq > 0 ? encodeLogCursor(id, eventSeq) : null),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was asked for.' }),
@@ -97,10 +111,7 @@ run.implement({
   }),
 })
 
-type Counted = Pick<
-  Row<'runs'>,
-  'total' | 'received' | 'exported' | 'excluded' | 'failed' | 'bytes' | 'files' | 'status'
->
+type Counted = Pick<Row<'runs'>, (typeof COUNTED)[number]>
 /** The progress of a run, now or as one of its events tells it. */
 export function progressOf(row: Counted, times: { at: Date; startedAt: Date | null }): ProgressFacts {
   return { ...row, ...times, state: stateOf(row.status) }
@@ -121,10 +132,12 @@ builder.queryField('runs', (t) =>
       orderBy: t.arg({ type: runOrder, description: 'Another order.' }),
       ...pageArgs(t.arg),
     },
-    resolve: (_, { filter, orderBy, ...args }, { session, stores, parts }) => {
+    resolve: (_, { filter, orderBy, ...args }, { session, stores, parts }, info) => {
       authorize(session, 'metadata:read')
       const { maxPageSize } = parts.guardrails
-      return stores.run.page({ sandboxId: session.sandbox.id, filter, orderBy, args, maxPageSize })
+      const { id: sandboxId } = session.sandbox
+      const only = selectionOf(info)
+      return stores.run.page({ sandboxId, filter, orderBy, args, maxPageSize, only })
     },
   }),
 )

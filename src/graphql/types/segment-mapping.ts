@@ -1,10 +1,12 @@
 import type { ArgBuilder } from '@pothos/core'
+import type { GraphQLResolveInfo } from 'graphql'
 import type { Guardrails } from '../../domain/ports.ts'
 import type { PageArgs } from '../../storage/paging.ts'
 import { MAX_NUMBERS, type SegmentMappingFilter } from '../../storage/segment-mapping.ts'
 import { builder } from '../builder.ts'
 import { pageArgs, type Types } from '../connection.ts'
 import { destination, pairFields, present, run, segmentMapping } from '../refs.ts'
+import { reads, selectionOf } from '../selection.ts'
 import { node } from './node.ts'
 import { exportMode, schedule } from './schedule.ts'
 
@@ -26,7 +28,9 @@ segmentMapping.implement({
     destination: t.field({
       type: destination,
       description: 'Where the dataflow leads.',
-      resolve: ({ destinationId }, _, { loaders }) => present(loaders.destination.load(destinationId)),
+      ...reads('destinationId'),
+      resolve: ({ destinationId }, _, { loaders }, info) =>
+        present(loaders.destination.load(destinationId, selectionOf(info))),
     }),
     elementName: t.exposeString('elementName', {
       description: 'The name that the partner sees; `elementName` of the partner API.',
@@ -63,6 +67,7 @@ segmentMapping.implement({
       type: run,
       nullable: true,
       description: 'Its newest run; null when it was never sent.',
+      ...reads(),
       resolve: async ({ id }, _, { loaders }) => (await loaders.runsOfMapping.load(id))[0],
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the row was made.' }),
@@ -96,6 +101,7 @@ export const MAPPING_LOOKUP = { lookup: { by: 'numbers', max: MAX_NUMBERS } } as
 export function mappingPage(
   { filter, ...args }: PageArgs & { filter?: SegmentMappingFilter | null | undefined },
   { maxPageSize }: Guardrails,
+  info: GraphQLResolveInfo,
 ) {
   const asked = filter?.numbers?.length ?? 0
   const isSized = asked === 0 || args.first != null || args.last != null
@@ -103,5 +109,6 @@ export function mappingPage(
     filter,
     args: isSized ? args : { ...args, first: asked },
     maxPageSize: Math.max(maxPageSize, asked),
+    only: selectionOf(info),
   }
 }

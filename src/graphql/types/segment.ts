@@ -10,6 +10,7 @@ import {
   snapshot,
   snapshotConnection,
 } from '../refs.ts'
+import { reads, selectionOf } from '../selection.ts'
 import { ORDER_FIELDS, orderInput } from './common.ts'
 import { node } from './node.ts'
 import { runFilter } from './run-filter.ts'
@@ -51,26 +52,33 @@ segment.implement({
       type: snapshot,
       nullable: true,
       description: 'The latest finished evaluation. Ad-hoc activation exports exactly this snapshot.',
+      ...reads('snapshotId'),
       resolve: ({ snapshotId }, _, { loaders }) => (snapshotId ? loaders.snapshot.load(snapshotId) : null),
     }),
     snapshots: t.field({
       type: snapshotConnection,
       description: 'All evaluations that are known, newest first.',
       args: pageArgs(t.arg),
-      resolve: ({ id }, args, { pages }) => pages.snapshotsOfSegment(id, args),
+      ...reads(),
+      resolve: ({ id }, args, { pages }) => pages.snapshotsOfSegment.load(id, { args }),
     }),
     mappings: t.field({
       type: segmentMappingConnection,
       description: 'The dataflows that it is mapped in, oldest first.',
       args: pageArgs(t.arg),
-      resolve: ({ id }, args, { pages, parts }) =>
-        pages.mappingsOfSegment(id, { args, maxPageSize: parts.guardrails.maxPageSize }),
+      ...reads(),
+      resolve: ({ id }, args, { pages, parts }, info) => {
+        const { maxPageSize } = parts.guardrails
+        return pages.mappingsOfSegment.load(id, { args, maxPageSize, only: selectionOf(info) })
+      },
     }),
     runs: t.field({
       type: runConnection,
       description: 'Its exports, newest first.',
       args: { filter: t.arg({ type: runFilter, description: 'Only those that match.' }), ...pageArgs(t.arg) },
-      resolve: ({ id }, { filter, ...args }, { pages }) => pages.runsOfSegment(id, { filter, args }),
+      ...reads(),
+      resolve: ({ id }, { filter, ...args }, { pages }, info) =>
+        pages.runsOfSegment.load(id, { filter, args, only: selectionOf(info) }),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
@@ -100,10 +108,12 @@ builder.queryField('segments', (t) =>
       orderBy: t.arg({ type: order, description: 'Another order.' }),
       ...pageArgs(t.arg),
     },
-    resolve: (_, { filter, orderBy, ...args }, { session, stores, parts }) => {
+    resolve: (_, { filter, orderBy, ...args }, { session, stores, parts }, info) => {
       authorize(session, 'metadata:read')
       const { maxPageSize } = parts.guardrails
-      return stores.segment.page({ sandboxId: session.sandbox.id, filter, orderBy, args, maxPageSize })
+      const { id: sandboxId } = session.sandbox
+      const only = selectionOf(info)
+      return stores.segment.page({ sandboxId, filter, orderBy, args, maxPageSize, only })
     },
   }),
 )
