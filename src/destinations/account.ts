@@ -36,7 +36,8 @@ export function openAccount(vault: Vault, account: StoredAccount): OpenAccount {
 export function withoutSecrets(error: unknown, { secrets }: OpenAccount): unknown {
   const words = [...textsOf(secrets)].sort((a, b) => b.length - a.length)
   const clean = (text: string) => words.reduce((rest, word) => rest.replaceAll(word, '[secret]'), text)
-  const all = inspect(error, { depth: 8, showHidden: true, maxStringLength: null, breakLength: Infinity })
+  // As deep as the log goes.
+  const all = inspect(error, { depth: 5, maxStringLength: null, breakLength: Infinity })
   if (clean(all) === all) return error
   const message = clean(error instanceof Error ? error.message : String(error))
   if (!(error instanceof DeliveryError)) return new Error(message)

@@ -36,7 +36,7 @@ export interface DriverAccount {
   /** What nobody reads again: passwords, keys. Stored sealed. */
   secrets: z.ZodType<Record<string, unknown>>
   /**
-   * Logs in, and changes nothing there.
+   * Logs in, and changes nothing there. Ends when the signal aborts.
    * @throws DeliveryError with the destination's own words when it refuses, or cannot be reached
    */
   verify(account: OpenAccount, signal: AbortSignal): Promise<void>

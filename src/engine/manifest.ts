@@ -12,6 +12,8 @@ export function manifestOf(run: Row<'runs'>, parts: readonly FinishedPart[]): Ui
     destination: { id: plan.destination.id, name: plan.destination.name },
     segment: plan.segment,
     snapshot: plan.snapshot.id,
+    // Not the whole segment: what the destination refused in that run.
+    ...(plan.refusedIn !== undefined && { refusedIn: plan.refusedIn }),
     startedAt: run.startedAt?.toISOString() ?? null,
     format: plan.fileFormat,
     columns: plan.fields.map(({ target, source, required }) => ({ name: target, source, required })),

@@ -34,8 +34,11 @@ export type DestinationAccountService = ReturnType<typeof destinationAccountServ
 const LOGIN_MS = 8_000
 const MAX_WORDS = 1_000
 
-/** How and as whom the gateway logs in at destinations. Administrators alone; secrets go in and never come out. */
-export function destinationAccountService(ctx: ServiceContext) {
+/**
+ * How and as whom the gateway logs in at destinations. Administrators alone; secrets go in and never come out.
+ * @param loginMs how long a destination may take to answer a login
+ */
+export function destinationAccountService(ctx: ServiceContext, loginMs = LOGIN_MS) {
   const { database, clock, newId, vault } = ctx
   const store = destinationAccountStore(database)
 
@@ -112,7 +115,7 @@ export function destinationAccountService(ctx: ServiceContext) {
       // The account may be changed while the destination takes its time: then what it said is about another one.
       return againWhenStale(database, async () => {
         const row = await findKept(session, id, ['id'])
-        const refusal = await refusalOf(ctx, row)
+        const refusal = await refusalOf(ctx, row, loginMs)
         const lastError = refusal?.detail ?? refusal?.message ?? null
         const outcome = refusal ? ('FAILED' as const) : ('CONNECTED' as const)
         await database.batch([store.update(row, { status: outcome, lastVerifiedAt: clock(), lastError })])
@@ -179,11 +182,12 @@ async function checkUpdate(ctx: ServiceContext, row: Account, input: UpdateDesti
 }
 
 /** Logs in: null when that went well. */
-async function refusalOf({ drivers, vault, log }: ServiceContext, row: Account): Promise<UserError | null> {
+async function refusalOf(ctx: ServiceContext, row: Account, loginMs: number): Promise<UserError | null> {
+  const { drivers, vault, log } = ctx
   const login = drivers.find(row.type)?.account
   if (!login) throw new Refusal(noDriver(row, ['id']))
   try {
-    await logIn(login, openAccount(vault, row))
+    await logIn(login, openAccount(vault, row), AbortSignal.timeout(loginMs))
     return null
   } catch (error) {
     if (!(error instanceof DeliveryError)) throw error
@@ -203,14 +207,12 @@ async function refusalOf({ drivers, vault, log }: ServiceContext, row: Account):
   }
 }
 
-async function logIn(login: DriverAccount, account: OpenAccount): Promise<void> {
-  const signal = AbortSignal.timeout(LOGIN_MS)
+async function logIn(login: DriverAccount, account: OpenAccount, signal: AbortSignal): Promise<void> {
   try {
     await login.verify(account, signal)
   } catch (error) {
     if (!signal.aborted) throw withoutSecrets(error, account)
-    const seconds = LOGIN_MS / 1000
-    throw new DeliveryError('UNAVAILABLE', `No answer within ${seconds} seconds.`, { retryable: true })
+    throw new DeliveryError('UNAVAILABLE', 'The destination did not answer in time.', { retryable: true })
   }
 }
 

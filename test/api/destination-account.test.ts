@@ -171,7 +171,7 @@ describe('an account', () => {
     const flow = await aDataflow(await aVerifiedAccount())
     store.password = 'changed over there'
     const { run, last } = await delivered(flow)
-    expect(run).toMatchObject({ status: 'FAILED', error: { code: 'REFUSED_LOGIN', retryable: false } })
+    expect(run).toMatchObject({ status: 'FAILED', attempt: 1, error: { code: 'REFUSED_LOGIN' } })
     expect(last?.message).toContain('with the password [secret]')
     expect(arrived()).toEqual([])
     expectNoSecrets()

@@ -75,6 +75,9 @@ describe('retrying rejections', () => {
     expect(queued.snapshotId).toBe(run.snapshotId)
     await untilEnded(test, queued.id)
     expect(await contentOf(queued.id)).toEqual(['b@x', 'd@x'])
+    const [file] = await runStore(test.database).filesOf([queued.id])
+    const manifest = fs.readFileSync(path.join(test.exportRoot, `${file?.location}.manifest.json`), 'utf8')
+    expect(JSON.parse(manifest)).toMatchObject({ rows: 2, refusedIn: run.id })
     expect(await runRow(test, queued.id)).toMatchObject({ status: 'SUCCESS', received: 2, exported: 2 })
   })
 

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import net from 'node:net'
 import { eq } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { DeliveryError, type Driver } from '../../src/destinations/driver.ts'
@@ -111,13 +113,13 @@ describe('changing an account', () => {
 
 describe('verifying an account', () => {
   /** A type whose logins the test answers. */
-  const withLogin = (verify: NonNullable<Driver['account']>['verify']) => {
+  const withLogin = (verify: NonNullable<Driver['account']>['verify'], loginMs?: number) => {
     const mailer = ctx.drivers.find('MAILER')
     if (!mailer?.account) throw new Error('the mailer has accounts')
     const drivers = driverRegistry({ exportRoot: test.exportRoot }, [
       { ...mailer, account: { ...mailer.account, verify } },
     ])
-    return destinationAccountService({ ...ctx, drivers })
+    return destinationAccountService({ ...ctx, drivers }, loginMs)
   }
 
   it('says nothing of a login with what was changed meanwhile', async () => {
@@ -141,6 +143,22 @@ describe('verifying an account', () => {
     expect(error?.detail).toMatch(/^no 👋/)
     expect(error?.detail?.length).toBe(1_000)
     expect(error?.detail?.isWellFormed()).toBe(true)
+  })
+
+  it('gives up on a destination that does not answer', async () => {
+    const blackHole = net.createServer(() => {}) // takes the connection, and is silent
+    await once(blackHole.listen(0, '127.0.0.1'), 'listening')
+    const { port } = blackHole.address() as net.AddressInfo
+    const verify = async (_: unknown, signal: AbortSignal) => {
+      await fetch(`http://127.0.0.1:${port}`, { signal })
+    }
+    const { id } = await service.create(test.session, input())
+    const [error] = await refusalOf(withLogin(verify, 50).verify(test.session, id))
+    expect(error).toMatchObject({
+      code: 'DESTINATION_REFUSED',
+      detail: 'The destination did not answer in time.',
+    })
+    blackHole.close()
   })
 
   it('does not take a bug of a driver for an answer', async () => {
