@@ -46,7 +46,7 @@ export interface ReadDocument {
  */
 export function readDocument(text: string, maxDepth: number): ReadDocument {
   if (text.length > MAX_BYTES || Buffer.byteLength(text) > MAX_BYTES) {
-    throw refusal('DOCUMENT_LIMIT', `The document must have at most ${MAX_BYTES} bytes.`)
+    throw wrong('DOCUMENT_LIMIT', `The document must have at most ${MAX_BYTES} bytes.`)
   }
   const source = new Source(text)
   const document = parsed(source)
@@ -64,14 +64,14 @@ export function readDocument(text: string, maxDepth: number): ReadDocument {
       const shape = shapeOf(node.selectionSet)
       check({ ...shape, directives: shape.directives + (node.directives?.length ?? 0) }, maxDepth)
       if ((node.variableDefinitions?.length ?? 0) > MAX_VARIABLES) {
-        throw refusal('VARIABLE_LIMIT', `An operation may have at most ${MAX_VARIABLES} variables.`)
+        throw wrong('VARIABLE_LIMIT', `An operation may have at most ${MAX_VARIABLES} variables.`)
       }
       operations += 1
     }
     roots.push(...rootNames(node.selectionSet))
   }
   if (operations > MAX_OPERATIONS) {
-    throw refusal('OPERATION_LIMIT', `The document may have at most ${MAX_OPERATIONS} operations.`)
+    throw wrong('OPERATION_LIMIT', `The document may have at most ${MAX_OPERATIONS} operations.`)
   }
   return {
     source,
@@ -80,6 +80,10 @@ export function readDocument(text: string, maxDepth: number): ReadDocument {
     onlyIntrospects: operations > 0 && isOnly(document),
   }
 }
+
+/** As GraphQL over HTTP has it: 400, and 200 for whoever accepts plain JSON only. */
+const WRONG = { status: 400, spec: true }
+const wrong = (code: ErrorCode, message: string) => refusal(code, message, WRONG)
 
 const isIntrospection = (name: string) => name === '__schema' || name === '__type'
 
@@ -108,8 +112,7 @@ function parsed(text: Source): DocumentNode {
   } catch (error) {
     if (!(error instanceof GraphQLError) || error.extensions.code) throw error
     const { message, source, positions } = error
-    // As GraphQL over HTTP has it: 200 for whoever accepts plain JSON only.
-    const extensions = { code: 'GRAPHQL_PARSE_FAILED' satisfies ErrorCode, http: { status: 400, spec: true } }
+    const extensions = { code: 'GRAPHQL_PARSE_FAILED' satisfies ErrorCode, http: WRONG }
     throw new GraphQLError(message, { source, positions, extensions })
   }
 }
@@ -117,8 +120,7 @@ function parsed(text: Source): DocumentNode {
 function countTokens(text: Source): void {
   const lexer = new Lexer(text)
   for (let count = 0; lexer.advance().kind !== TokenKind.EOF; count += 1) {
-    if (count >= MAX_TOKENS)
-      throw refusal('TOKEN_LIMIT', `The document may have at most ${MAX_TOKENS} tokens.`)
+    if (count >= MAX_TOKENS) throw wrong('TOKEN_LIMIT', `The document may have at most ${MAX_TOKENS} tokens.`)
   }
 }
 
@@ -131,7 +133,7 @@ function check(shape: Shape, maxDepth: number): void {
     ['fields', MAX_FIELDS, 'FIELD_LIMIT', 'fields'],
   ]
   for (const [key, limit, code, what] of limits) {
-    if (shape[key] > limit) throw refusal(code, `An operation may have at most ${limit} ${what}.`)
+    if (shape[key] > limit) throw wrong(code, `An operation may have at most ${limit} ${what}.`)
   }
 }
 

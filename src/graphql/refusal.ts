@@ -5,7 +5,7 @@ import type { ErrorCode } from './error-code.ts'
 export function refusal(
   code: ErrorCode,
   message: string,
-  http: { status: number } = { status: 400 },
+  http: { status: number; spec?: boolean } = { status: 400 },
 ): GraphQLError {
   return new GraphQLError(message, { extensions: { code, http } })
 }

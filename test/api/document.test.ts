@@ -1,7 +1,6 @@
 import { getIntrospectionQuery } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type TestGateway, testGateway } from '../support/api.ts'
-import { attacks } from '../support/attacks.ts'
 
 let gateway: TestGateway
 beforeAll(async () => {
@@ -9,51 +8,9 @@ beforeAll(async () => {
 })
 afterAll(() => gateway.dispose())
 
-describe('the guard, over HTTP', () => {
-  it.each(attacks)('refuses $name', async ({ query, variables, codes }) => {
-    const started = performance.now()
-    const response = await gateway.fetch({ body: JSON.stringify({ query, variables }) })
-    const text = await response.text()
-    const { errors, data } = JSON.parse(text)
-    expect(performance.now() - started).toBeLessThan(1_000)
-    expect(response.status).toBeLessThan(500)
-    expect(text.length).toBeLessThan(20_000)
-    expect(data ?? null).toBeNull()
-    expect(codes).toContain(errors[0].extensions.code)
-    expect(errors.length).toBeLessThanOrEqual(5)
-    expect(gateway.logged).toEqual([])
-  })
-
-  it('refuses variables that are nested as deep as a body allows', async () => {
-    const rule = `${'{"not":'.repeat(25_000)}{"segment":"x"}${'}'.repeat(25_000)}`
-    const query = 'query ($r: SegmentRuleInput!) { previewSegment(rule: $r) { profileCount } }'
-    const response = await gateway.fetch({
-      body: `{"query":${JSON.stringify(query)},"variables":{"r":${rule}}}`,
-    })
-    expect((await response.json()).errors[0].extensions.code).toBe('BAD_USER_INPUT')
-  })
-
-  it('serves others at once after all that', async () => {
-    expect((await gateway.data('{ viewer { name } }')).viewer.name).toBe('admin')
-  })
-
-  it('lets the official introspection query pass', async () => {
-    const { __schema } = await gateway.data(
-      getIntrospectionQuery({ oneOf: true, inputValueDeprecation: true }),
-    )
-    expect(__schema.types.length).toBeGreaterThan(50)
-  })
-
-  it.each(['', '*/*', 'application/json', 'application/graphql-response+json'])(
-    'case 31: answers a subscription that accepts %j with 406, and goes on',
-    async (accept) => {
-      const body = JSON.stringify({ query: 'subscription { runEvents(runId: "x") { type } }' })
-      const response = await gateway.fetch({ body, headers: { accept } })
-      expect(response.status).toBe(406)
-      expect((await response.json()).errors[0].extensions).toEqual({ code: 'NOT_ACCEPTABLE' })
-      expect((await gateway.data('{ viewer { name } }')).viewer.name).toBe('admin')
-    },
-  )
+it('lets the official introspection query pass', async () => {
+  const { __schema } = await gateway.data(getIntrospectionQuery({ oneOf: true, inputValueDeprecation: true }))
+  expect(__schema.types.length).toBeGreaterThan(50)
 })
 
 describe('the schema', () => {

@@ -105,7 +105,7 @@ export function expectRefusal(
 
 /** No stack, SQL, path or secret. */
 export function expectDiscreet(text: string) {
-  expect(text.length).toBeLessThan(20_000)
+  expect(text.length).toBeLessThan(32_768)
   expect(text).not.toMatch(
     /\bat \S+ \(|\.[tj]s:\d|node_modules|\/src\/|originalError|stacktrace|SQLITE|\bselect .* from\b|agw_/i,
   )
