@@ -1,0 +1,112 @@
+// Clients that go without a goodbye leave nothing behind.
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import path from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { type TestGateway, testGateway } from '../support/api.ts'
+import { aQueuedRun } from '../support/export-scene.ts'
+import { rawSocket } from '../support/raw-socket.ts'
+import { happen } from '../support/run-log.ts'
+import { admitted } from '../support/ws-client.ts'
+
+const CLIENTS = path.join(import.meta.dirname, '../support/many-sockets.ts')
+const COUNT = 2_000
+const WATCH = 'subscription ($runId: ID!) { runEvents(runId: $runId) { cursor type status } }'
+const MB = 2 ** 20
+
+let gateway: TestGateway
+let url: string
+let runId: string
+let waiting: number
+beforeEach(async () => {
+  gateway = await testGateway()
+  waiting = countWaiters(gateway)
+  url = await gateway.serve()
+  runId = (await aQueuedRun(gateway.test, { id: gateway.test.ctx.newId('snapshot'), version: 1, count: 1 }))
+    .id
+})
+afterEach(() => gateway.dispose())
+
+/** Keeps `waiting` at the number of parked waits for a wake-up. */
+function countWaiters({ test: { database } }: TestGateway): number {
+  const wait = database.wake.wait
+  database.wake.wait = async (...args) => {
+    waiting += 1
+    await wait(...args)
+    waiting -= 1
+  }
+  return 0
+}
+
+const openSockets = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length
+/** What keeps the process busy when all clients are gone: servers, timers, pipes. */
+async function handles(): Promise<string[]> {
+  await vi.waitFor(() => expect([waiting, openSockets()]).toEqual([0, 0]), { timeout: 20_000 })
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  return process.getActiveResourcesInfo().sort()
+}
+
+const collectGarbage = (() => {
+  setFlagsFromString('--expose-gc')
+  return runInNewContext('gc') as () => void
+})()
+/** In bytes, with what is garbage gone. */
+async function memory() {
+  for (let pass = 0; pass < 3; pass += 1) {
+    collectGarbage()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  const { heapUsed, arrayBuffers, rss } = process.memoryUsage()
+  return { used: heapUsed + arrayBuffers, rss }
+}
+
+async function manyClients(): Promise<ChildProcess> {
+  const args = [url, gateway.admin, String(COUNT), WATCH, JSON.stringify({ runId })]
+  const clients = fork(CLIENTS, args, { execArgv: [], stdio: 'inherit' })
+  await once(clients, 'message')
+  return clients
+}
+
+it('2,000 sockets opened and cut, three times over: memory and handles return to where they were', async () => {
+  const warm = await admitted(url, gateway.admin)
+  warm.subscribe('1', WATCH, { runId })
+  await warm.hear(({ type }) => type === 'next')
+  warm.socket.terminate()
+  const before = { handles: await handles(), memory: await memory() }
+  const after: Awaited<ReturnType<typeof memory>>[] = []
+  for (let round = 1; round <= 3; round += 1) {
+    const clients = await manyClients()
+    expect(openSockets()).toBe(COUNT)
+    expect(waiting).toBe(1)
+    await happen(gateway.test, runId, 'PROGRESS', round)
+    clients.kill('SIGKILL')
+    await once(clients, 'exit')
+    expect(await handles()).toEqual(before.handles)
+    after.push(await memory())
+  }
+  // A subscriber takes 10 KB of the heap and more of the process: a tenth of them kept would show.
+  for (const { used } of after) expect(used - before.memory.used).toBeLessThan(5 * MB)
+  const [, second, third] = after
+  expect(Number(third?.used) - Number(second?.used)).toBeLessThan(2 * MB)
+  expect(Number(third?.rss) - Number(second?.rss)).toBeLessThan(15 * MB)
+  expect(gateway.logged).toEqual([])
+}, 120_000)
+
+it('200 resets and 300 sockets that say nothing: every descriptor comes back', async () => {
+  const before = await handles()
+  const sockets = await Promise.all(Array.from({ length: 200 }, () => rawSocket(url)))
+  for (const [index, { socket, say }] of sockets.entries()) {
+    if (index % 2) say({ type: 'connection_init', payload: { authorization: `Bearer ${gateway.admin}` } })
+    if (index % 4 === 1) say({ type: 'subscribe', id: '1', payload: { query: WATCH, variables: { runId } } })
+    socket.resetAndDestroy()
+  }
+  const silent = await Promise.all(Array.from({ length: 300 }, () => rawSocket(url)))
+  const codes = await Promise.all(silent.map(({ closed }) => closed))
+  expect(new Set(codes)).toEqual(new Set([4408]))
+  for (const { socket } of silent) socket.destroy()
+  expect(await handles()).toEqual(before)
+  const healthy = await admitted(url, gateway.admin)
+  healthy.socket.terminate()
+})
