@@ -4,11 +4,10 @@ import fs from 'node:fs'
 import { type Config, httpUrl } from './config.ts'
 import { driverRegistry } from './destinations/registry.ts'
 import type { Clock, Logger } from './domain/ports.ts'
-import { mappingFeed, runFeed } from './engine/feed.ts'
-import { runWatch } from './engine/run-watch.ts'
 import { segmentationWorker } from './engine/segmentation.ts'
 import { runWorker } from './engine/worker.ts'
 import type { ApiParts } from './graphql/context.ts'
+import { liveParts } from './graphql/live-parts.ts'
 import { httpServer } from './http/server.ts'
 import { loadSecretsKey, requireSecretsKey } from './secrets-key.ts'
 import { activationService } from './services/activation.ts'
@@ -65,12 +64,9 @@ export async function compose(
     token: tokenService(ctx, config.trustedIssuer),
     sandbox: sandboxService(ctx),
   }
-  const feeds = {
-    feed: runFeed({ database }),
-    mappingFeed: mappingFeed({ database }),
-    runWatch: runWatch({ database, clock }),
-  }
-  const api: ApiParts = { database, services, ...feeds, drivers, guardrails: config.guardrails, clock, log }
+  const { guardrails, maxSubscriptionsPerToken } = config
+  const live = liveParts({ database, token: services.token, clock, log, maxSubscriptionsPerToken })
+  const api: ApiParts = { database, services, ...live, drivers, guardrails, clock, log }
   const exports = runWorker({ ...parts, concurrency: config.workers })
   const segmentation = segmentationWorker({ ...parts, newId })
   let isEngineRunning = false

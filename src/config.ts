@@ -32,6 +32,8 @@ export interface Config {
   /** What one token may ask in a minute, over all its connections to this process. */
   requestsPerMinute: number
   guardrails: Guardrails
+  /** Live at the same time, over all connections. */
+  maxSubscriptionsPerToken: number
   /** Where and as whom the commands that go through the API call it. */
   client: { url: string; token: string | null }
 }
@@ -130,6 +132,7 @@ const settings = z.object({
   ORGANIZATION_ID: z.string().max(255, 'must have at most 255 characters').default('local@gateway'),
   MAX_SEGMENTS_PER_ACTIVATION: integer(1, 250).default(80),
   MIN_MINUTES_BEFORE_AD_HOC: integer(0, 525_600).default(20),
+  MAX_SUBSCRIPTIONS_PER_TOKEN: integer(1, 1_000_000).default(1_000),
   GRAPHIQL: flag.optional(),
   INTROSPECTION: oneOf(['always', 'authenticated', 'never']).default('authenticated'),
   OIDC_ISSUER: z.string().optional(),
@@ -173,6 +176,7 @@ function toConfig(env: z.infer<typeof settings>): Config {
       maxQueryDepth: 12,
       maxQueryCost: 20_000,
     },
+    maxSubscriptionsPerToken: env.MAX_SUBSCRIPTIONS_PER_TOKEN,
     client: {
       url: env.GATEWAY_URL ?? httpUrl(env.HOST, env.PORT),
       token: env.GATEWAY_TOKEN ?? env.ADMIN_TOKEN ?? null,

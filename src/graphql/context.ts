@@ -1,8 +1,6 @@
 import type { DriverRegistry } from '../destinations/registry.ts'
 import type { Session } from '../domain/access.ts'
 import type { Clock, Guardrails, Logger } from '../domain/ports.ts'
-import type { MappingFeed, RunFeed } from '../engine/feed.ts'
-import type { RunWatch } from '../engine/run-watch.ts'
 import type { ActivationService } from '../services/activation.ts'
 import type { DataflowService } from '../services/dataflow.ts'
 import type { DestinationService } from '../services/destination.ts'
@@ -13,12 +11,13 @@ import type { SandboxService } from '../services/sandbox.ts'
 import type { SegmentService } from '../services/segment.ts'
 import type { TokenService } from '../services/token.ts'
 import type { Database } from '../storage/database.ts'
+import type { LiveParts } from './live-parts.ts'
 import { createLoaders, type Loaders } from './loaders.ts'
 import { createPages, type Pages } from './pages.ts'
 import { createStores, type Stores } from './stores.ts'
 
 /** What the API is built from; compose.ts has it. */
-export interface ApiParts {
+export interface ApiParts extends LiveParts {
   database: Database
   services: {
     segment: SegmentService
@@ -31,9 +30,6 @@ export interface ApiParts {
     token: TokenService
     sandbox: SandboxService
   }
-  feed: RunFeed
-  mappingFeed: MappingFeed
-  runWatch: RunWatch
   drivers: DriverRegistry
   guardrails: Guardrails
   clock: Clock

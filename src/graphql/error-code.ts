@@ -11,6 +11,7 @@ export const ERROR_CODES = {
   UNAUTHENTICATED: 'No token, or one that is not valid (any more).',
   FORBIDDEN: 'The token is good, and not for this.',
   RATE_LIMITED: 'Too many requests; `retry-after` says when to come back.',
+  SUBSCRIPTION_LIMIT: 'The token has as many live subscriptions as it may, over all connections.',
   INTROSPECTION_DISABLED: 'The schema cannot be asked for here.',
   GRAPHQL_PARSE_FAILED: 'The document is not GraphQL.',
   GRAPHQL_VALIDATION_FAILED: 'The document does not fit the schema.',

@@ -1,9 +1,9 @@
+// Subscriptions as streams: each counts against its token, and ends when its reader leaves or loses the right to read.
 import { AccessError } from '../domain/errors.ts'
 import type { Feed } from '../engine/feed.ts'
 import type { ApiContext } from './context.ts'
 
-/** How soon a stream ends after its token was revoked or has expired. */
-const RIGHT_CHECKED_EVERY_MS = 30_000
+type Caller = Pick<ApiContext, 'parts' | 'session'>
 
 /** Where a log is read, and from which place on. */
 export interface LogPosition<T> {
@@ -11,47 +11,65 @@ export interface LogPosition<T> {
   key: string
   after: number
 }
-/** A stream that says which log it is: where many ask for the same, it can be read once for all of them. */
+/**
+ * A stream that says which log it is: where many ask for the same, it can be read once for all of them. Whoever does
+ * that instead of iterating calls `release` in the end.
+ */
 export interface LogStream<T> extends AsyncIterable<T> {
   readonly log: LogPosition<T>
+  release(): void
 }
 
-/** The rows of a log after a place, as a subscription; nothing runs before it is iterated. */
-export function logStream<T>(ctx: Pick<ApiContext, 'parts' | 'session'>, log: LogPosition<T>): LogStream<T> {
+/**
+ * The rows of a log after a place, as a subscription; nothing runs before it is iterated.
+ * @throws GraphQLError SUBSCRIPTION_LIMIT
+ */
+export function logStream<T>(ctx: Caller, log: LogPosition<T>): LogStream<T> {
   const { feed, key, after } = log
+  const release = ctx.parts.slots.take(ctx.session.tokenId)
   return {
     log,
-    [Symbol.asyncIterator]: () => liveStream(ctx, (signal) => feed.events(key, after, signal)),
+    release,
+    [Symbol.asyncIterator]: () =>
+      endingStream(ctx, { start: (signal) => feed.events(key, after, signal), release }),
   }
 }
 
 /**
- * Makes a generator into a stream that ends when its reader leaves or loses the right to read.
- * `return` on a parked generator would wait for its next event; here it aborts the wait first.
+ * A generator as a subscription; it runs until its signal aborts.
+ * @throws GraphQLError SUBSCRIPTION_LIMIT
  */
 export function liveStream<T>(
-  { parts, session }: Pick<ApiContext, 'parts' | 'session'>,
+  ctx: Caller,
   start: (signal: AbortSignal) => AsyncGenerator<T>,
+): AsyncIterableIterator<T> {
+  return endingStream(ctx, { start, release: ctx.parts.slots.take(ctx.session.tokenId) })
+}
+
+/** `return` on a parked generator would wait for its next event; here it aborts the wait first. */
+function endingStream<T>(
+  { parts, session }: Caller,
+  { start, release }: { start: (signal: AbortSignal) => AsyncGenerator<T>; release: () => void },
 ): AsyncIterableIterator<T> {
   const left = new AbortController()
   const events = start(left.signal)
   let hasRight = true
-  const check = setInterval(async () => {
-    hasRight = await parts.services.token.isLive(session).catch(() => hasRight)
-    if (!hasRight) left.abort()
-  }, RIGHT_CHECKED_EVERY_MS)
-  check.unref()
+  const unwatch = parts.sessions.watch(session, () => {
+    hasRight = false
+    left.abort()
+  })
   const end = () => {
-    clearInterval(check)
+    unwatch()
+    release()
     left.abort()
   }
   return {
     async next() {
       try {
         const step = await events.next()
+        // What was read before the end is not for whoever has lost the right since.
+        if (!hasRight) throw new AccessError('UNAUTHENTICATED', 'The token is not valid any more.')
         if (step.done) end()
-        if (step.done && !hasRight)
-          throw new AccessError('UNAUTHENTICATED', 'The token is not valid any more.')
         return step
       } catch (error) {
         end()

@@ -35,7 +35,7 @@ interface Caller {
 export function useSharedStreams(mask: (error: unknown) => GraphQLError): Plugin<Caller> {
   const groups = new Map<string, StreamGroup>()
 
-  const follow = ({ log }: LogStream<unknown>, args: ValidatedSubscriptionArgs, seat: Seat) => {
+  const follow = ({ log, release }: LogStream<unknown>, args: ValidatedSubscriptionArgs, seat: Seat) => {
     // The context that a group keeps is not of one socket.
     const { seat: _, ...contextValue } = args.contextValue as Caller
     const key = keyOf(args, contextValue, log.key)
@@ -49,7 +49,7 @@ export function useSharedStreams(mask: (error: unknown) => GraphQLError): Plugin
         onEmpty: () => groups.delete(key),
       })
     if (!present) groups.set(key, group)
-    seat.joined = group.join(seat.outlet, log.after)
+    seat.joined = group.join(seat.outlet, { after: log.after, onEnd: release })
     return {}
   }
   const subscribe = async (given: ExecutionArgs, seat: Seat) => {

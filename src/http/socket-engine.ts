@@ -2,6 +2,7 @@ import { type ExecutionArgs, GraphQLError } from 'graphql'
 import { makeServer } from 'graphql-ws'
 import type { WebSocket } from 'ws'
 import type { Logger } from '../domain/ports.ts'
+import type { ApiParts } from '../graphql/context.ts'
 import { errorMask } from '../graphql/public-error.ts'
 import type { Admission, Authenticate, Credentials } from './auth.ts'
 import { publicJson } from './result.ts'
@@ -35,8 +36,14 @@ interface Operation {
 }
 
 /** The protocol's state machine over yoga's engine. */
-export function socketEngine(options: { yoga: GatewayYoga; authenticate: Authenticate; log: Logger }) {
+export function socketEngine(options: {
+  parts: Pick<ApiParts, 'sessions'>
+  yoga: GatewayYoga
+  authenticate: Authenticate
+  log: Logger
+}) {
   const { yoga, authenticate } = options
+  const { sessions } = options.parts
   const mask = errorMask(options.log)
   // An operation's own parse, validate, execute and subscribe, with its context: found again when it is executed.
   const operations = new WeakMap<object, Operation>()
@@ -75,6 +82,10 @@ export function socketEngine(options: { yoga: GatewayYoga; authenticate: Authent
         return false
       }
       extra.admission = admission
+      const { socket } = extra
+      const unwatch = sessions.watch(admission.session, () => socket.close(FORBIDDEN, 'Forbidden'))
+      if (socket.readyState === socket.CLOSED) unwatch()
+      else socket.once('close', unwatch)
       return true
     },
     async onSubscribe({ extra, subscriptions }, id, { query, variables, operationName }) {

@@ -28,8 +28,11 @@ interface Member {
 }
 
 export interface StreamGroup {
-  /** Sends to the outlet from the first `next` on. Yields nothing; ends after the last event, or by `return`. */
-  join(outlet: Outlet, after: number): AsyncIterableIterator<never>
+  /**
+   * Sends to the outlet from the first `next` on. Yields nothing; ends after the last event, or by `return`, and calls
+   * `onEnd` then.
+   */
+  join(outlet: Outlet, from: { after: number; onEnd: () => void }): AsyncIterableIterator<never>
 }
 
 /** `onEmpty` is called when the last member has left. */
@@ -123,13 +126,17 @@ export function streamGroup<T>(options: {
   }
 
   return {
-    join(outlet, after) {
+    join(outlet, { after, onEnd }) {
       const { promise, resolve, reject } = Promise.withResolvers<IteratorResult<never>>()
       const over = { done: true, value: undefined } as const
       const member: Member = {
         outlet,
         place: after,
-        end: (error) => (error === undefined ? resolve(over) : reject(options.mask(error))),
+        end(error) {
+          onEnd()
+          if (error === undefined) resolve(over)
+          else reject(options.mask(error))
+        },
       }
       let isStarted = false
       members.add(member)

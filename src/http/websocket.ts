@@ -35,7 +35,7 @@ export function socketEdge(options: {
   authenticate: Authenticate
   log: Logger
 }): SocketEdge {
-  const { parts, log } = options
+  const { log } = options
   const server = new WebSocketServer({
     noServer: true,
     maxPayload: MAX_FRAME,
@@ -45,7 +45,7 @@ export function socketEdge(options: {
     handleProtocols,
   })
   const engine = socketEngine(options)
-  const watch = socketHealth(parts)
+  const watch = socketHealth()
   let isClosed = false
 
   const connected = (socket: WebSocket, credentials: Credentials) => {
@@ -75,7 +75,7 @@ export function socketEdge(options: {
       },
       extra,
     )
-    watch(extra)
+    watch(socket)
     // ws closes the socket itself after an error, with the right code for a frame that breaks the protocol.
     socket.on('error', (error) => log.debug({ error }, 'a WebSocket failed'))
     socket.once('close', (code, reason) => {

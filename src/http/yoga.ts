@@ -8,6 +8,7 @@ import { errorMask } from '../graphql/public-error.ts'
 import { schema } from '../graphql/schema.ts'
 import { type Answer, denialAnswer, SECURITY_HEADERS, unavailableAnswer } from './answer.ts'
 import type { Admission, Authenticate } from './auth.ts'
+import { EVENT_STREAM, useEventStream } from './event-stream.ts'
 import { editorPage } from './graphiql.ts'
 import { endedEarly, MAX_BODY, readParams } from './params.ts'
 import { rateHeaders } from './rate-limit.ts'
@@ -19,15 +20,15 @@ export interface EdgeConfig {
   introspection: 'always' | 'authenticated' | 'never'
   /** How long a query or mutation may take, in milliseconds; 10 seconds when absent. */
   deadlineMs?: number
+  /** How often a quiet event stream says that it lives, in milliseconds; 12 seconds when absent. */
+  keepAliveMs?: number
 }
 /** What comes with a request, and what authentication adds. */
 export interface EdgeContext extends Partial<Admission> {
   address?: string
   seat?: Seat
-  req?: { socket: { remoteAddress?: string | undefined } }
+  req?: { socket: { remoteAddress?: string | undefined; destroy(): void } }
 }
-
-const EVENT_STREAM = 'text/event-stream'
 
 export type GatewayYoga = ReturnType<typeof gatewayYoga>
 
@@ -53,6 +54,7 @@ export function gatewayYoga(options: {
       useGuard({ ...config, guardrails: parts.guardrails }),
       ...plugins,
       useSharedStreams(maskError),
+      useEventStream(maskError, config.keepAliveMs),
     ],
     maskedErrors: { maskError, errorMessage: 'Unexpected error.', isDev: false },
     graphiql: config.graphiql,

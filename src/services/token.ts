@@ -142,6 +142,13 @@ export function tokenService(ctx: ServiceContext, trusted: TrustedIssuer | null 
       return token !== null && isLive(token)
     },
 
+    /** Those of the tokens that are not good any more: expired, revoked, or unknown. Nobody can say of outside ones. */
+    async endedAmong(ids: readonly string[]): Promise<Set<string>> {
+      const own = ids.filter((id) => !isOutside(id))
+      const live = await store.liveAmong(own, clock())
+      return new Set(own.filter((id) => !live.has(id)))
+    },
+
     /**
      * Sees to it that there is an administrator's token: the configured one, or a new one on the first start.
      * @returns the new secret, to be shown once, or null

@@ -1,7 +1,10 @@
-import { and, eq, inArray, isNull, or, sql } from 'drizzle-orm'
+import { and, eq, gt, inArray, isNull, or, sql } from 'drizzle-orm'
+import { chunks } from './chunks.ts'
 import type { Database, Query } from './database.ts'
 import { prepared } from './prepared.ts'
 import type { NewRow, Row } from './tables.ts'
+
+const ASKED_AT_ONCE = 500
 
 /** A sandbox's tokens are its own and those of the whole gateway, which have no sandbox. */
 export function tokenStore({ db, tables: { apiTokens } }: Database) {
@@ -42,6 +45,19 @@ export function tokenStore({ db, tables: { apiTokens } }: Database) {
     async byClientId(clientId: string): Promise<Row<'apiTokens'> | null> {
       const [row] = await db.select().from(apiTokens).where(eq(apiTokens.clientId, clientId))
       return row ?? null
+    },
+
+    /** Those of the ids whose token is neither revoked nor expired. */
+    async liveAmong(ids: readonly string[], at: Date): Promise<Set<string>> {
+      const { id, revokedAt, expiresAt } = apiTokens
+      const isLive = and(isNull(revokedAt), or(isNull(expiresAt), gt(expiresAt, at)))
+      const found = chunks(ids, ASKED_AT_ONCE).map((some) =>
+        db
+          .select({ id })
+          .from(apiTokens)
+          .where(and(inArray(id, some), isLive)),
+      )
+      return new Set((await Promise.all(found)).flat().map((row) => row.id))
     },
 
     insert: (row: NewRow<'apiTokens'>): Query => db.insert(apiTokens).values(row),

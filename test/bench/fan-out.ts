@@ -122,6 +122,7 @@ function start(script: string): ChildProcess {
       PORT: '0',
       LOG_LEVEL: 'warn',
       ADMIN_TOKEN: 'bench-token-0123456789',
+      MAX_SUBSCRIPTIONS_PER_TOKEN: String(SUBSCRIBERS),
     },
     execArgv: ['--expose-gc'],
   })

@@ -4,9 +4,8 @@ import type { Driver } from '../../src/destinations/driver.ts'
 import { driverRegistry } from '../../src/destinations/registry.ts'
 import type { Role } from '../../src/domain/model.ts'
 import type { Guardrails, Logger, TrustedIssuer } from '../../src/domain/ports.ts'
-import { mappingFeed, runFeed } from '../../src/engine/feed.ts'
-import { runWatch } from '../../src/engine/run-watch.ts'
 import type { ApiParts } from '../../src/graphql/context.ts'
+import { liveParts } from '../../src/graphql/live-parts.ts'
 import { authenticator } from '../../src/http/auth.ts'
 import { newLimits } from '../../src/http/rate-limit.ts'
 import { httpServer } from '../../src/http/server.ts'
@@ -58,6 +57,7 @@ export async function testGateway(
     config?: Partial<EdgeConfig>
     guardrails?: Partial<Guardrails>
     requestsPerMinute?: number
+    maxSubscriptionsPerToken?: number
     trustedIssuer?: TrustedIssuer
     /** Besides those that every gateway has. */
     drivers?: Driver[]
@@ -95,12 +95,9 @@ export async function testGateway(
     sandbox: sandboxService(ctx),
   }
   const { database, drivers, clock, guardrails } = ctx
-  const feeds = {
-    feed: runFeed({ database }),
-    mappingFeed: mappingFeed({ database }),
-    runWatch: runWatch({ database, clock }),
-  }
-  const parts: ApiParts = { database, services, ...feeds, drivers, guardrails, clock, log }
+  const { maxSubscriptionsPerToken = 1_000 } = options
+  const live = liveParts({ database, token: services.token, clock, log, maxSubscriptionsPerToken })
+  const parts: ApiParts = { database, services, ...live, drivers, guardrails, clock, log }
   const config: EdgeConfig = { graphiql: true, introspection: 'authenticated', ...options.config }
   const { requestsPerMinute = 60_000 } = options
   const authenticate = authenticator(parts, newLimits({ clock, requestsPerMinute }))
