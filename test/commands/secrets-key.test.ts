@@ -72,18 +72,25 @@ describe('a gateway', () => {
   })
 
   it('starts with the key that its secrets are sealed with, and with no other', async () => {
-    expect(await cli.run(['migrate'])).toMatchObject({ code: 0 })
     const key = randomBytes(32)
     await storeSecret(createVault(() => key).seal('x', 'acc_1'))
     const refused = await cli.run(['serve'], { SECRETS_KEY: inBase64(32) })
     expect(refused).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(keyIdOf(key)) })
     expect(refused.stderr).not.toMatch(/^\s+at /m)
-    expect(await cli.run(['worker'])).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining(keyIdOf(key)),
-    })
-    expect(fs.existsSync(file)).toBe(false)
     await cli.start(['serve'], { SECRETS_KEY: key.toString('base64') }).saw(LISTENING)
+    expect(fs.existsSync(file)).toBe(false)
+  })
+
+  // Case 106 of the faults.
+  it('works elsewhere from a backup with its key, and not without', async () => {
+    const elsewhere = path.join(cli.dir, 'elsewhere')
+    fs.mkdirSync(elsewhere)
+    await storeSecret(createVault(() => load()).seal('x', 'acc_1'), path.join(elsewhere, 'gateway.db'))
+    const refused = await cli.run(['worker'], { DATA_DIR: elsewhere })
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining(keyIdOf(load())) })
+    expect(fs.existsSync(path.join(elsewhere, 'secrets.key'))).toBe(false)
+    fs.copyFileSync(file, path.join(elsewhere, 'secrets.key'))
+    await cli.start(['worker'], { DATA_DIR: elsewhere }).saw(/^working on/m)
   })
 
   it('refuses a SECRETS_KEY that is none, without repeating it', async () => {
@@ -96,8 +103,10 @@ describe('a gateway', () => {
   })
 })
 
-async function storeSecret(secrets: string): Promise<void> {
+/** In a database of its own, which is copied to `backup` if that is given. */
+async function storeSecret(secrets: string, backup?: string): Promise<void> {
   const database = openSqlite(path.join(dataDir, 'gateway.db'))
+  await database.migrate()
   const now = new Date()
   const row = {
     id: 'acc_1',
@@ -112,5 +121,6 @@ async function storeSecret(secrets: string): Promise<void> {
     updatedAt: now,
   }
   await database.batch([database.db.insert(database.tables.destinationAccounts).values(row)])
+  if (backup) await database.backup(backup)
   await database.close()
 }
