@@ -1,10 +1,12 @@
 // Queries that come again are compiled to JavaScript, which takes a third of the time that interpreting them takes.
 // Whatever is out of the ordinary is left to the interpreter: its answers are the rule, and tests hold both together.
 import {
+  type DocumentNode,
   type ExecutionResult,
   GraphQLError,
   type GraphQLSchema,
   getNamedType,
+  getOperationAST,
   getVariableValues,
   isEnumType,
   isSpecifiedScalarType,
@@ -17,12 +19,13 @@ import {
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit'
 import type { ReadDocument } from './document.ts'
 
+/** What an executor is given. */
 interface Asked {
   schema: GraphQLSchema
-  read: ReadDocument
-  operation: OperationDefinitionNode
-  variables: Readonly<Record<string, unknown>>
-  context: unknown
+  document: DocumentNode
+  operationName?: string | null | undefined
+  variableValues?: Readonly<Record<string, unknown>> | null | undefined
+  contextValue?: unknown
 }
 type Answer = ExecutionResult | Promise<ExecutionResult>
 interface Known {
@@ -36,27 +39,28 @@ interface Known {
 /** How often a query must have come before it is compiled: compiling takes milliseconds. */
 const USES = 2
 
-/** Makes the function that answers a query by its compiled form, or null when it is for the interpreter. */
+/** Makes the function that answers a query by its compiled form, or with null when it is for the interpreter. */
 export function compiledQueries() {
   const known = new WeakMap<OperationDefinitionNode, Known>()
 
-  return (asked: Asked): Promise<ExecutionResult | null> | ExecutionResult | null => {
-    const { schema, operation, variables, read } = asked
-    const entry = known.get(operation) ?? { uses: 0, isPlain: hasPlainVariables(schema, operation) }
+  return (asked: Asked, read: ReadDocument | undefined): Promise<ExecutionResult | null> | null => {
+    const operation = getOperationAST(asked.document, asked.operationName)
+    if (!operation || !read) return null
+    const entry = known.get(operation) ?? { uses: 0, isPlain: hasPlainVariables(asked.schema, operation) }
     known.set(operation, entry)
     entry.uses += 1
     if (entry.uses < USES) return null
-    entry.query ??= compiled(asked)
-    if (!entry.query || !(entry.isPlain || areValid(asked))) return null
-    const answer: Answer = entry.query({}, asked.context, variables)
-    return 'then' in answer
-      ? answer.then((result) => finished(result, read.source))
-      : finished(answer, read.source)
+    entry.query ??= compiled(asked, read, operation)
+    if (!entry.query || !(entry.isPlain || areValid(asked, operation))) return null
+    return finished(entry.query({}, asked.contextValue, asked.variableValues ?? {}), read.source)
   }
 }
 
-function compiled({ schema, read, operation }: Asked): CompiledQuery['query'] | null {
-  const { document, introspects, source } = read
+function compiled(
+  { schema, document }: Asked,
+  { introspects, source }: ReadDocument,
+  operation: OperationDefinitionNode,
+): CompiledQuery['query'] | null {
   const isOrdinary = operation.operation === OperationTypeNode.QUERY && !introspects
   // In the generated code that name would set a prototype.
   if (!isOrdinary || source.body.includes('__proto__')) return null
@@ -71,14 +75,14 @@ function hasPlainVariables(schema: GraphQLSchema, operation: OperationDefinition
   })
 }
 
-function areValid({ schema, operation, variables }: Asked): boolean {
-  return !(
-    'errors' in getVariableValues(schema, operation.variableDefinitions ?? [], variables, { maxErrors: 1 })
-  )
+function areValid({ schema, variableValues }: Asked, operation: OperationDefinitionNode): boolean {
+  const definitions = operation.variableDefinitions ?? []
+  return !('errors' in getVariableValues(schema, definitions, variableValues ?? {}, { maxErrors: 1 }))
 }
 
 /** Null for variables that do not fit: the interpreter says in what way. */
-function finished(result: ExecutionResult, source: Source): ExecutionResult | null {
+async function finished(answer: Answer, source: Source): Promise<ExecutionResult | null> {
+  const result = await answer
   if (!result.errors) return result
   if (result.data === undefined) return null
   return { ...result, errors: result.errors.map((error) => located(error, source)) }

@@ -2,7 +2,6 @@
 // that this plugin is part of.
 import {
   type DocumentNode,
-  type ExecutionResult,
   type GraphQLError,
   GraphQLError as GraphQLErrorClass,
   type GraphQLSchema,
@@ -14,6 +13,7 @@ import type { Session } from '../domain/access.ts'
 import type { Guardrails } from '../domain/ports.ts'
 import { compiledQueries } from './compiled.ts'
 import { costOf } from './cost.ts'
+import { beforeDeadline } from './deadline.ts'
 import { type ReadDocument, readDocument } from './document.ts'
 import { fieldAccess } from './field-access.ts'
 import { withoutValues } from './public-error.ts'
@@ -84,25 +84,15 @@ export function useGuard(options: GuardOptions): Plugin<Caller> {
       const errors = operationErrors(args, context)
       if (errors.length > 0) return setResultAndStopExecution({ errors })
       const isHidden = !mayIntrospect(context)
-      const read = documents.of(args.document)
-      const operation = getOperationAST(args.document, args.operationName)
-      setExecuteFn((given) =>
-        beforeDeadline(async (signal) => {
-          const { schema, variableValues, contextValue } = given
-          const answer =
-            read && operation
-              ? await compiled({
-                  schema,
-                  read,
-                  operation,
-                  variables: variableValues ?? {},
-                  context: contextValue,
-                })
-              : null
-          const timed = { ...given, signal } // an option of yoga's executor
-          return answer ?? executeFn(timed)
-        }, deadlineMs),
-      )
+      setExecuteFn(async (given) => {
+        const answer = await beforeDeadline(compiled(given, documents.of(args.document)), deadlineMs)
+        if (answer) return answer
+        const late = new AbortController()
+        const timed = { ...given, signal: late.signal } // an option of yoga's executor
+        return beforeDeadline(executeFn(timed), deadlineMs, () =>
+          late.abort(new Error('the deadline of an operation has passed')),
+        )
+      })
       return { onExecuteDone: (done) => (isHidden ? scrub(done) : undefined) }
     },
     onSubscribe({ args, setResultAndStopExecution, context }) {
@@ -157,28 +147,6 @@ function documentCache(maxDepth: number) {
       cache.set(document, errors)
       return errors
     },
-  }
-}
-
-/** Executes with a signal that aborts at the deadline; what was not ready by then is dropped. */
-async function beforeDeadline<T>(
-  execute: (signal: AbortSignal) => Promise<T>,
-  ms: number,
-): Promise<T | ExecutionResult> {
-  const late = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<ExecutionResult>((resolve) => {
-    timer = setTimeout(() => {
-      late.abort(new Error('the deadline of an operation has passed'))
-      resolve({
-        errors: [new GraphQLErrorClass('The operation took too long.', { extensions: { code: 'TIMEOUT' } })],
-      })
-    }, ms)
-  })
-  try {
-    return await Promise.race([execute(late.signal), deadline])
-  } finally {
-    clearTimeout(timer)
   }
 }
 

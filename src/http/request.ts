@@ -4,6 +4,7 @@ import { type Answer, SECURITY_HEADERS } from './answer.ts'
 import type { Credentials } from './auth.ts'
 
 const BODY_TIMEOUT_MS = 10_000
+const COMMON_HEADERS = { ...SECURITY_HEADERS, 'content-type': 'application/json; charset=utf-8' }
 
 /** The path without the query string. */
 export function pathOf(req: IncomingMessage): string {
@@ -23,8 +24,7 @@ export function send(req: IncomingMessage, res: ServerResponse, answer: Answer):
   const { status, headers, body, text = JSON.stringify(body) } = answer
   // What is left of a body that nobody reads would be taken for the next request.
   if (!req.complete) res.setHeader('connection', 'close')
-  const type = { 'content-type': 'application/json; charset=utf-8' }
-  res.writeHead(status, { ...SECURITY_HEADERS, ...type, ...headers })
+  res.writeHead(status, { ...COMMON_HEADERS, ...headers })
   res.end(text)
 }
 

@@ -1,22 +1,20 @@
-import { eq, inArray, sql } from 'drizzle-orm'
+import { inArray } from 'drizzle-orm'
 import type { Database, Query } from './database.ts'
-import { prepared } from './prepared.ts'
+import { is } from './filter.ts'
+import { reader } from './read.ts'
 import type { NewRow, Row } from './tables.ts'
 
 /** Sandboxes are the outermost nouns: whoever asks decides which of them a caller may see. */
-export function sandboxStore({ db, tables: { sandboxes } }: Database) {
-  const byName = prepared(() =>
-    db
-      .select()
-      .from(sandboxes)
-      .where(eq(sandboxes.name, sql.placeholder('name'))),
-  )
+export function sandboxStore(database: Database) {
+  const { db } = database
+  const { sandboxes } = database.tables
+  const read = reader(database, sandboxes)
   return {
     byIds: (ids: string[]): Promise<Row<'sandboxes'>[]> =>
       db.select().from(sandboxes).where(inArray(sandboxes.id, ids)),
 
     async byName(name: string): Promise<Row<'sandboxes'> | null> {
-      const [row] = await byName({ name })
+      const [row] = await read.rows([is(sandboxes.name, name)])
       return row ?? null
     },
 

@@ -1,27 +1,23 @@
-import { and, eq, gt, inArray, isNull, or, sql } from 'drizzle-orm'
+import { and, type Column, eq, gt, inArray, isNull, or } from 'drizzle-orm'
 import { chunks } from './chunks.ts'
 import type { Database, Query } from './database.ts'
-import { prepared } from './prepared.ts'
+import { is } from './filter.ts'
+import { reader } from './read.ts'
 import type { NewRow, Row } from './tables.ts'
 
 const ASKED_AT_ONCE = 500
 
 /** A sandbox's tokens are its own and those of the whole gateway, which have no sandbox. */
-export function tokenStore({ db, tables: { apiTokens } }: Database) {
+export function tokenStore(database: Database) {
+  const { db } = database
+  const { apiTokens } = database.tables
   const within = (sandboxId: string) => or(eq(apiTokens.sandboxId, sandboxId), isNull(apiTokens.sandboxId))
-  // Every request asks one of these.
-  const byId = prepared(() =>
-    db
-      .select()
-      .from(apiTokens)
-      .where(eq(apiTokens.id, sql.placeholder('id'))),
-  )
-  const bySecretHash = prepared(() =>
-    db
-      .select()
-      .from(apiTokens)
-      .where(eq(apiTokens.secretHash, sql.placeholder('hash'))),
-  )
+  // Every request asks for one.
+  const read = reader(database, apiTokens)
+  const only = async (column: Column, value: string): Promise<Row<'apiTokens'> | null> => {
+    const [row] = await read.rows([is(column, value)])
+    return row ?? null
+  }
   return {
     byIds: (sandboxId: string, ids: string[]): Promise<Row<'apiTokens'>[]> =>
       db
@@ -32,20 +28,9 @@ export function tokenStore({ db, tables: { apiTokens } }: Database) {
     list: (sandboxId: string): Promise<Row<'apiTokens'>[]> =>
       db.select().from(apiTokens).where(within(sandboxId)).orderBy(apiTokens.createdAt, apiTokens.id),
 
-    async byId(id: string): Promise<Row<'apiTokens'> | null> {
-      const [row] = await byId({ id })
-      return row ?? null
-    },
-
-    async bySecretHash(hash: string): Promise<Row<'apiTokens'> | null> {
-      const [row] = await bySecretHash({ hash })
-      return row ?? null
-    },
-
-    async byClientId(clientId: string): Promise<Row<'apiTokens'> | null> {
-      const [row] = await db.select().from(apiTokens).where(eq(apiTokens.clientId, clientId))
-      return row ?? null
-    },
+    byId: (id: string) => only(apiTokens.id, id),
+    bySecretHash: (hash: string) => only(apiTokens.secretHash, hash),
+    byClientId: (clientId: string) => only(apiTokens.clientId, clientId),
 
     /** Those of the ids whose token is neither revoked nor expired. */
     async liveAmong(ids: readonly string[], at: Date): Promise<Set<string>> {
