@@ -6,8 +6,7 @@ import { errors, type JWTPayload, jwtVerify, SignJWT } from 'jose'
 import type { Role } from '../domain/model.ts'
 import { ROLES } from '../domain/model.ts'
 import type { Row } from '../storage/tables.ts'
-import type { ServiceContext } from './context.ts'
-import { ALGORITHM, signingKeys } from './signing-keys.ts'
+import { ALGORITHM, type KeyContext, signingKeys } from './signing-keys.ts'
 
 /** Who has issued them, and for whom: the processes on one database, which alone have the keys. */
 export const ISSUER = 'activation-gateway'
@@ -22,7 +21,7 @@ export interface AccessClaims {
   expiresAt: Date
 }
 
-export function accessTokens(ctx: Pick<ServiceContext, 'database' | 'clock' | 'vault'>) {
+export function accessTokens(ctx: KeyContext) {
   const { clock } = ctx
   const keys = signingKeys(ctx)
   // Checking a signature takes longer than all the rest of a request's way in, and the answer never changes.

@@ -14,16 +14,27 @@ const SIGNS_MS = DAY_MS
 const KEPT_MS = 2 * DAY_MS
 const KID = /^[0-9a-f-]{36}$/
 
-export function signingKeys({
-  database,
-  clock,
-  vault,
-}: Pick<ServiceContext, 'database' | 'clock' | 'vault'>) {
+interface Signer {
+  kid: string
+  key: CryptoKey
+}
+export type KeyContext = Pick<ServiceContext, 'database' | 'clock' | 'vault' | 'log'>
+
+export function signingKeys({ database, clock, vault, log }: KeyContext) {
   const store = signingKeyStore(database)
   const verifiers = new Map<string, { key: CryptoKey; keptUntil: number }>()
-  let signer: { kid: string; key: CryptoKey } | null = null
+  let signer: Signer | null = null
   let rotation: Promise<Row<'signingKeys'>> | null = null
 
+  /** Null for a key that was sealed with another SECRETS_KEY: a new one does as well. */
+  const open = async ({ id: kid, privateKey }: Row<'signingKeys'>): Promise<Signer | null> => {
+    try {
+      return { kid, key: await imported(JSON.parse(vault.open(privateKey, kid))) }
+    } catch (error) {
+      log.warn({ error, kid }, 'a signing key cannot be opened, and is replaced')
+      return null
+    }
+  }
   const rotate = async (): Promise<Row<'signingKeys'>> => {
     const pair = await generateKeyPair(ALGORITHM, { extractable: true })
     const id = randomUUID()
@@ -47,12 +58,14 @@ export function signingKeys({
 
   return {
     /** The key to sign with now. Asked of the database each time, so that no process signs with an old one. */
-    async signer(): Promise<{ kid: string; key: CryptoKey }> {
+    async signer(): Promise<Signer> {
       const newest = await store.newest()
       const isFresh = newest !== null && clock().getTime() - newest.createdAt.getTime() < SIGNS_MS
-      const { id: kid, privateKey } = isFresh ? newest : await rotateOnce()
-      if (signer?.kid !== kid) signer = { kid, key: await imported(JSON.parse(vault.open(privateKey, kid))) }
-      return signer
+      if (isFresh && signer?.kid === newest.id) return signer
+      const opened = isFresh ? await open(newest) : null
+      signer = opened ?? (await open(await rotateOnce()))
+      if (signer) return signer
+      throw new Error('a new signing key cannot be opened')
     },
 
     /** The key that a token says it was signed with, or null. What is no key of ours is never remembered. */

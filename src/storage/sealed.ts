@@ -1,14 +1,12 @@
-import { isNotNull, type SQL, sql } from 'drizzle-orm'
+import { isNotNull, sql } from 'drizzle-orm'
 import type { Database } from './database.ts'
 
-/** The first characters of everything that is stored sealed, each once: they name the keys. */
+/** The first characters of all that is sealed and cannot be replaced, each once: they name the keys. */
 export async function sealedHeads({ db, tables }: Database, length: number): Promise<string[]> {
-  const { destinationAccounts: accounts, signingKeys } = tables
-  const head = (column: unknown): SQL<string> => sql<string>`substr(${column}, 1, ${length})`
+  const { secrets } = tables.destinationAccounts
   const rows = await db
-    .selectDistinct({ head: head(accounts.secrets) })
-    .from(accounts)
-    .where(isNotNull(accounts.secrets))
-    .union(db.selectDistinct({ head: head(signingKeys.privateKey) }).from(signingKeys))
+    .selectDistinct({ head: sql<string>`substr(${secrets}, 1, ${length})` })
+    .from(tables.destinationAccounts)
+    .where(isNotNull(secrets))
   return rows.map((row) => row.head)
 }

@@ -4,7 +4,9 @@ import { exportJWK, exportSPKI, generateKeyPair, importJWK, SignJWT } from 'jose
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Role } from '../../src/domain/model.ts'
 import { tokenService } from '../../src/services/token.ts'
+import { sealedHeads } from '../../src/storage/sealed.ts'
 import type { Row } from '../../src/storage/tables.ts'
+import { createVault } from '../../src/vault.ts'
 import { type TestGateway, testGateway } from '../support/api.ts'
 import { admitted, dial } from '../support/ws-client.ts'
 
@@ -234,6 +236,20 @@ describe('the keys', () => {
     gateway.test.setTime(later(49 * HOUR))
     await services.token.issueAccess(token, ['OPERATOR'])
     expect(await signingKeys()).toHaveLength(2)
+  })
+
+  it('that cannot be opened are replaced: a lost SECRETS_KEY ends no more than the tokens of ten minutes', async () => {
+    const { database, ctx } = gateway.test
+    const sealed = (await signingKeys()).map(({ privateKey }) => privateKey)
+    gateway.test.setTime(later(1000))
+    const vault = createVault(() => Buffer.alloc(32, 7))
+    const other = tokenService({ ...ctx, vault })
+    const fresh = await other.issueAccess(token, ['OPERATOR'])
+    expect(await other.authenticate(fresh)).toMatchObject({ tokenId: token.id })
+    expect(await signingKeys()).toHaveLength(sealed.length + 1)
+    await other.issueAccess(token, ['OPERATOR'])
+    expect(await signingKeys()).toHaveLength(sealed.length + 1)
+    expect(await sealedHeads(database, 12)).toEqual([])
   })
 
   it('are those of all processes on the database', async () => {

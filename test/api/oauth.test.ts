@@ -138,11 +138,8 @@ describe('the token endpoint', () => {
     expect(answers[0]).toContain('invalid_client')
   })
 
-  it('answers 503 and no detail when the keys cannot be had', async () => {
-    const { database } = gateway.test
-    await ask({ ...GRANT, ...inForm() })
-    const damaged = { id: crypto.randomUUID(), privateKey: 'canary' }
-    await database.batch([database.db.update(database.tables.signingKeys).set(damaged)])
+  it('answers 503 and no detail when a token cannot be made', async () => {
+    gateway.parts.services.token.issueAccess = () => Promise.reject(new Error('canary'))
     const { status, body } = await ask({ ...GRANT, ...inForm() })
     expect([status, body.error]).toEqual([503, 'server_error'])
     expect(JSON.stringify(body)).not.toContain('canary')
