@@ -6,12 +6,12 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { ROLES, type Role } from '../../src/domain/model.ts'
 import { PARTNER_FIELDS } from '../../src/graphql/field-access.ts'
 import { schema } from '../../src/graphql/schema.ts'
-import { type Answer, type TestGateway, testGateway } from '../support/api.ts'
+import { testGateway } from '../support/api.ts'
 import { coordinatesOf, type Mark, walkFields } from '../support/field-walk.ts'
 import { fullDriver, fullWorld } from '../support/full-world.ts'
 import { httpStore } from '../support/http-store.ts'
 import { sampleArguments } from '../support/sample-arguments.ts'
-import { resultsIn } from '../support/sse-client.ts'
+import { firstResult } from '../support/sse-client.ts'
 
 const LINE = /^(\w+\.\w+) +([A.-]) ([O.-]) ([V.-]) ([P.-])$/
 const table = new Map<string, string[]>()
@@ -39,14 +39,6 @@ async function scene(role: Role) {
   return { gateway, full, token }
 }
 
-/** The first thing that a stream says. */
-async function firstResult(gateway: TestGateway, token: string, query: string) {
-  const headers = { authorization: `Bearer ${token}`, accept: 'text/event-stream' }
-  const { body } = await gateway.fetch({ headers, body: JSON.stringify({ query }) })
-  for await (const result of resultsIn(body!.pipeThrough(new TextDecoderStream()))) return result as Answer
-  throw new Error(`${query} said nothing`)
-}
-
 describe('the table of who may what', () => {
   it('has every field of the schema, and no other', () => {
     expect([...table.keys()].sort()).toEqual(coordinatesOf(schema).sort())
@@ -60,7 +52,7 @@ describe('the table of who may what', () => {
       args: sampleArguments(gateway, full),
       ask: (kind, operation) =>
         kind === OperationTypeNode.SUBSCRIPTION
-          ? firstResult(gateway, token, operation)
+          ? firstResult(gateway, { token, query: operation })
           : gateway.ask(operation, {}, { token }),
     })
     const column = ROLES.indexOf(role)

@@ -1,5 +1,5 @@
 // Rows that an activation needs, as the services would have left them.
-import { eq } from 'drizzle-orm'
+import { type AnyColumn, eq, sql } from 'drizzle-orm'
 import type { ActivationErrorCode } from '../../src/domain/activation.ts'
 import type { Activated, ActivationError } from '../../src/services/activation.ts'
 import type { NewRow, Row } from '../../src/storage/tables.ts'
@@ -58,7 +58,7 @@ export function worldOf({ database, ctx }: TestDatabase, sandboxId: string) {
           .values({
             id: ctx.newId('destination'),
             sandboxId,
-            number: nextNumber(),
+            number: numberIn(tables.destinations),
             name: 'Files',
             type: 'LOCAL_DIRECTORY',
             settings: { path: 'out' },
@@ -127,7 +127,7 @@ export function worldOf({ database, ctx }: TestDatabase, sandboxId: string) {
           .values({
             id: ctx.newId('segment'),
             sandboxId,
-            number: nextNumber(),
+            number: numberIn(tables.segments),
             name: 'Buyers',
             status: 'ACTIVE',
             rule: { attribute: { path: 'email', operator: 'EXISTS' } },
@@ -151,7 +151,7 @@ export function worldOf({ database, ctx }: TestDatabase, sandboxId: string) {
           .values({
             id: ctx.newId('segmentMapping'),
             sandboxId,
-            number: nextNumber(),
+            number: numberIn(tables.segmentMappings),
             segmentId: segment.id,
             dataflowId: dataflow.id,
             destinationId: dataflow.destinationId,
@@ -193,6 +193,10 @@ export function refused(answer: Activated | { errors: ActivationError[] }): Acti
   throw new Error(`was activated: ${answer.activation.id}`)
 }
 export const codesOf = (errors: ActivationError[]): ActivationErrorCode[] => errors.map(({ code }) => code)
+
+/** The next of the gateway, as the stores number their rows. */
+const numberIn = <T extends { number: AnyColumn }>(table: T) =>
+  sql<number>`(select coalesce(max(${table.number}), 0) + 1 from ${table})`
 
 let lastNumber = 0
 const nextNumber = () => ++lastNumber

@@ -1,5 +1,7 @@
-// One object of every kind with everything set, so that no field of the API is empty; and arguments to reach them by.
+// One object of every kind with everything set, so that no field of the API is empty.
 import { and, eq } from 'drizzle-orm'
+import type { Session } from '../../src/domain/access.ts'
+import type { Query } from '../../src/storage/database.ts'
 import type { NewRow, Row } from '../../src/storage/tables.ts'
 import { activated, worldOf } from './activation.ts'
 import type { TestGateway } from './api.ts'
@@ -13,172 +15,180 @@ export const fullDriver = {
 }
 
 export type FullWorld = Awaited<ReturnType<typeof fullWorld>>
+type Scene = ReturnType<typeof sceneOf>
 
-/** The guardrail of waiting is on, so that a segment can be mapped too recently. */
-export async function fullWorld(gateway: TestGateway, store: HttpStore) {
-  const { test, parts } = gateway
-  const { database, ctx, session, sandboxId } = test
-  const { db, tables } = database
-  const world = worldOf(test, sandboxId)
-  const at = new Date(ctx.clock().getTime() - 60_000)
-  const set = (query: { then: unknown }) => database.batch([query as never])
+const FAILURE = { code: 'X', message: 'x', retryable: true }
+const FILE = { part: 1, name: 'a.csv', location: 'a.csv', rows: 3, bytes: 9, sha256: 'x' }
+const SCHEDULE = { frequency: 'DAILY', startDate: '2020-01-01', startTime: '00:00' } as const
 
-  const { id: accountId } = await parts.services.destinationAccount.create(session, {
-    name: 'Ops',
-    type: 'HTTP_STORE',
-    settings: { url: store.url, user: store.user },
-    secrets: { password: store.password },
-    sharedWith: ['OPERATOR'],
-    agreeToDataTransfer: true,
-  })
-  await parts.services.destinationAccount.verify(session, accountId)
-  await set(
-    db
-      .update(tables.destinationAccounts)
-      .set({ lastError: 'It was down.' })
-      .where(eq(tables.destinationAccounts.id, accountId)),
-  )
+/** The gateway needs `fullDriver`. The same names in every sandbox; an account that logs in at the store. */
+export async function fullWorld(gateway: TestGateway, store: HttpStore, sandboxName = 'prod') {
+  const sandbox = await gateway.parts.services.sandbox.ensure(sandboxName)
+  const session = { ...gateway.test.session, sandbox }
+  const login = { url: store.url, user: store.user, password: store.password }
+  const scene = sceneOf(gateway, session)
+  const { world, services, test, tables } = scene
+  const accountId = await addAccount(scene, login)
   const kept = { type: 'HTTP_STORE', accountId, settings: { folder: 'out' }, description: 'For the agency.' }
   const destination = await world.destination(kept)
   const dataflow = await world.dataflow(destination, { description: 'Every day.' })
-
-  const jobId = ctx.newId('segmentationJob')
-  const error = { code: 'X', message: 'x', retryable: true }
-  await set(
-    db.insert(tables.segmentationJobs).values({
-      id: jobId,
-      sandboxId,
-      status: 'FAILED',
-      trigger: 'AD_HOC',
-      segmentIds: [],
-      total: 3,
-      error,
-      createdAt: at,
-      startedAt: at,
-      completedAt: at,
-    }),
-  )
-  /** One job at a time: ends what an evaluation before has queued. */
-  const endJobs = () => set(db.update(tables.segmentationJobs).set({ status: 'FAILED' }))
-  const freshSegment = async () => {
-    const segment = await world.segment({ description: 'Who buys.' })
-    await set(db.update(tables.snapshots).set({ jobId }).where(eq(tables.snapshots.segmentId, segment.id)))
-    return segment
-  }
-  const freshMapping = async (changes: Partial<NewRow<'segmentMappings'>> = {}) => {
-    const segment = await freshSegment()
-    const schedule = {
-      frequency: 'DAILY' as const,
-      trigger: 'SCHEDULED' as const,
-      startDate: '2020-01-01',
-      endDate: '2999-01-01',
-      startTime: '00:00',
-    }
-    const given = { elementDescription: 'Buyers', filenameTemplate: 'out', schedule, ...changes }
-    return world.map(dataflow, segment, given)
-  }
-  const freshRun = async (changes: Partial<NewRow<'runs'>>): Promise<Row<'runs'>> => {
-    const { segmentId } = await freshMapping()
-    const request = { activations: [{ dataflowId: dataflow.id, segmentIds: [segmentId] }] }
-    const [run] = activated(await parts.services.activation.activate(session, request)).runs
-    await world.setRun(run!.id, changes)
-    return run!
-  }
-  /** The destination refused a profile of the run. */
-  const refuse = (runId: string) => {
-    const reason = 'REFUSED_BY_DESTINATION' as const
-    return set(db.insert(tables.rejections).values({ runId, profileId: 1, reason, detail: 'email' }))
-  }
-  const busy = { status: 'PROCESSING', phase: 'READING', total: 9, received: 3, attempt: 1 } as const
-  const run = await freshRun({ ...busy, error, startedAt: at, completedAt: at })
-  await database.batch([
-    db.update(tables.runEvents).set({ message: 'So far so good.' }).where(eq(tables.runEvents.runId, run.id)),
-    db
-      .insert(tables.runFiles)
-      .values({ runId: run.id, part: 1, name: 'a.csv', location: 'a.csv', rows: 3, bytes: 9, sha256: 'x' }),
-  ])
-  await refuse(run.id)
-  const logged = await freshSegment()
-  const mappingOf = async (segmentId: string) => {
-    const { segmentMappings: mappings } = tables
-    const [row] = await db.select().from(mappings).where(eq(mappings.segmentId, segmentId))
-    return row!
-  }
-  const schedule = { frequency: 'DAILY' as const, startDate: '2020-01-01', startTime: '00:00' }
-  const segments = [{ segmentId: logged.id, schedule }]
-  await parts.services.dataflow.mapSegments(session, { dataflowId: dataflow.id, segments })
-
-  const tokenId = ctx.newId('apiToken')
-  await set(
-    db.insert(tables.apiTokens).values({
-      id: tokenId,
-      sandboxId,
-      clientId: 'cli_full',
-      name: 'Agency',
-      roles: ['PARTNER'],
-      destinationIds: [destination.id],
-      secretHash: 'x',
-      createdAt: at,
-      expiresAt: at,
-      lastUsedAt: at,
-      revokedAt: at,
-    }),
-  )
-  await addProfiles(test, [{ id: '1', email: 'a@example.org', age: 30 }])
-  const mapping = await mappingOf(run.segmentId)
-
-  /** A profile that the files of a finished run hold. */
-  const freshProfile = async (key: string) => {
-    await parts.services.profile.upsert(session, { key: 'id', profiles: [{ id: key }] })
-    const { profiles, members, snapshots } = tables
-    const [profile] = await db.select({ id: profiles.id }).from(profiles).where(eq(profiles.key, key))
-    const done = await freshRun({ status: 'SUCCESS', phase: 'DONE', completedAt: at })
-    const isSent = and(eq(snapshots.segmentId, done.segmentId))
-    const [snapshot] = await db.select().from(snapshots).where(isSent)
-    await database.batch([
-      db.insert(members).values({ version: snapshot!.version, profileId: profile!.id }),
-      db.insert(tables.runFiles).values({
-        runId: done.id,
-        part: 1,
-        name: 'b.csv',
-        location: 'b.csv',
-        rows: 1,
-        bytes: 9,
-        sha256: 'x',
-      }),
-    ])
-  }
+  const jobId = await addJob(scene)
+  const fresh = makerOf(scene, dataflow, jobId)
+  const run = await addRun(scene, fresh)
+  // Through the service, which logs the change for partners.
+  const segments = [{ segmentId: (await fresh.segment()).id, schedule: SCHEDULE }]
+  await services.dataflow.mapSegments(session, { dataflowId: dataflow.id, segments })
+  await addProfiles({ ...test, sandboxId: sandbox.id }, [{ id: '1', email: 'a@example.org', age: 30 }])
+  const [numbers] = await test.database.db
+    .select({ Segment: tables.segments.number, SegmentMapping: tables.segmentMappings.number })
+    .from(tables.segmentMappings)
+    .innerJoin(tables.segments, eq(tables.segments.id, tables.segmentMappings.segmentId))
+    .where(eq(tables.segmentMappings.id, run.mappingId))
 
   return {
-    login: { url: store.url, user: store.user, password: store.password },
+    session,
+    login,
     kept,
     destination,
     dataflow,
-    jobId,
     run,
-    mapping,
-    logged,
-    tokenId,
     world,
-    endJobs,
-    freshSegment,
-    freshMapping,
-    freshRun,
-    freshProfile,
-    refuse,
+    fresh,
+    numbers: numbers!,
     /** One of each, by its type's name. */
     ids: {
-      Sandbox: sandboxId,
-      ApiToken: tokenId,
+      Sandbox: sandbox.id,
+      ApiToken: await addToken(scene, destination.id),
       Segment: run.segmentId,
       SegmentSnapshot: run.snapshotId!,
       SegmentationJob: jobId,
       DestinationAccount: accountId,
       Destination: destination.id,
       Dataflow: dataflow.id,
-      SegmentMapping: mapping.id,
+      SegmentMapping: run.mappingId,
       Activation: run.activationId!,
       Run: run.id,
     },
+  }
+}
+
+function sceneOf(gateway: TestGateway, session: Session) {
+  const { test, parts } = gateway
+  const { database, ctx } = test
+  return {
+    test,
+    session,
+    services: parts.services,
+    tables: database.tables,
+    db: database.db,
+    world: worldOf(test, session.sandbox.id),
+    newId: ctx.newId,
+    /** A moment ago. */
+    at: new Date(ctx.clock().getTime() - 60_000),
+    write: (...queries: Query[]) => database.batch(queries),
+  }
+}
+
+async function addAccount({ services, session, write, db, tables }: Scene, login: Login): Promise<string> {
+  const { password, ...settings } = login
+  const { id } = await services.destinationAccount.create(session, {
+    name: 'Ops',
+    type: 'HTTP_STORE',
+    settings,
+    secrets: { password },
+    sharedWith: ['OPERATOR'],
+    agreeToDataTransfer: true,
+  })
+  await services.destinationAccount.verify(session, id)
+  const { destinationAccounts: accounts } = tables
+  await write(db.update(accounts).set({ lastError: 'It was down.' }).where(eq(accounts.id, id)))
+  return id
+}
+interface Login {
+  url: string
+  user: string
+  password: string
+}
+
+async function addJob({ newId, session, write, db, tables, at }: Scene): Promise<string> {
+  const id = newId('segmentationJob')
+  const state = { status: 'FAILED', trigger: 'AD_HOC', total: 3, error: FAILURE } as const
+  const times = { createdAt: at, startedAt: at, completedAt: at }
+  const row = { id, sandboxId: session.sandbox.id, ...state, ...times }
+  await write(db.insert(tables.segmentationJobs).values({ ...row, segmentIds: [] }))
+  return id
+}
+
+/** It runs, has failed and is done, all at once: every field has a value. */
+async function addRun({ write, db, tables, at }: Scene, fresh: Maker): Promise<Row<'runs'>> {
+  const busy = { status: 'PROCESSING', phase: 'READING', total: 9, received: 3, attempt: 1 } as const
+  const run = await fresh.run({ ...busy, error: FAILURE, startedAt: at, completedAt: at })
+  await fresh.refuse(run.id)
+  await write(
+    db.update(tables.runEvents).set({ message: 'So far so good.' }).where(eq(tables.runEvents.runId, run.id)),
+    db.insert(tables.runFiles).values({ runId: run.id, ...FILE }),
+  )
+  return run
+}
+
+async function addToken({ newId, session, write, db, tables, at }: Scene, destinationId: string) {
+  const id = newId('apiToken')
+  const times = { createdAt: at, expiresAt: at, lastUsedAt: at, revokedAt: at }
+  const who = { sandboxId: session.sandbox.id, name: 'Agency', roles: ['PARTNER' as const] }
+  const row = { id, ...who, clientId: `cli_${id}`, secretHash: id, destinationIds: [destinationId], ...times }
+  await write(db.insert(tables.apiTokens).values(row))
+  return id
+}
+
+type Maker = ReturnType<typeof makerOf>
+/** Makes what calls use up. */
+function makerOf(scene: Scene, dataflow: Row<'dataflows'>, jobId: string) {
+  const { world, services, session, write, db, tables, at } = scene
+
+  const segment = async () => {
+    const made = await world.segment({ description: 'Who buys.' })
+    const { snapshots } = tables
+    await write(db.update(snapshots).set({ jobId }).where(eq(snapshots.segmentId, made.id)))
+    return made
+  }
+  const mapping = async (changes: Partial<NewRow<'segmentMappings'>> = {}) => {
+    const schedule = { ...SCHEDULE, trigger: 'SCHEDULED' as const, endDate: '2999-01-01' }
+    const given = { elementDescription: 'Buyers', filenameTemplate: 'out', schedule, ...changes }
+    return world.map(dataflow, await segment(), given)
+  }
+  const run = async (changes: Partial<NewRow<'runs'>>): Promise<Row<'runs'>> => {
+    const { segmentId } = await mapping()
+    const request = { activations: [{ dataflowId: dataflow.id, segmentIds: [segmentId] }] }
+    const [made] = activated(await services.activation.activate(session, request)).runs
+    await world.setRun(made!.id, changes)
+    return made!
+  }
+  return {
+    segment,
+    mapping,
+    run,
+    /** The destination has refused a profile of the run. */
+    refuse: (runId: string) => {
+      const reason = 'REFUSED_BY_DESTINATION' as const
+      return write(db.insert(tables.rejections).values({ runId, profileId: 1, reason, detail: 'email' }))
+    },
+    /** A profile that a file of a finished run holds. */
+    async profile(key: string) {
+      await services.profile.upsert(session, { key: 'id', profiles: [{ id: key }] })
+      const { profiles, members, snapshots, namespaces } = tables
+      const [found] = await db
+        .select({ id: profiles.id })
+        .from(profiles)
+        .innerJoin(namespaces, eq(namespaces.id, profiles.namespaceId))
+        .where(and(eq(profiles.key, key), eq(namespaces.sandboxId, session.sandbox.id)))
+      const { id: runId, segmentId } = await run({ status: 'SUCCESS', phase: 'DONE', completedAt: at })
+      const [snapshot] = await db.select().from(snapshots).where(eq(snapshots.segmentId, segmentId))
+      await write(
+        db.insert(members).values({ version: snapshot!.version, profileId: found!.id }),
+        db.insert(tables.runFiles).values({ runId, ...FILE }),
+      )
+    },
+    /** One job at a time: ends what an evaluation has queued. */
+    endJobs: () => write(db.update(tables.segmentationJobs).set({ status: 'FAILED' })),
   }
 }

@@ -10,7 +10,8 @@ const SCHEDULE = 'schedule: { frequency: DAILY, startDate: "2020-01-01", startTi
 const ABSENT = `seg_${'0'.repeat(32)}`
 
 export function sampleArguments(gateway: TestGateway, full: FullWorld): Record<string, Argument[]> {
-  const { ids, dataflow, destination, freshMapping, freshRun, freshSegment, world } = full
+  const { ids, dataflow, destination, fresh, world } = full
+  const inSegment = `rule: { segment: "${ids.Segment}" }`
   let count = 0
   const name = () => {
     count += 1
@@ -20,11 +21,11 @@ export function sampleArguments(gateway: TestGateway, full: FullWorld): Record<s
     `input: { activations: [{ dataflowId: "${dataflowId}", segmentIds: ${JSON.stringify(segmentIds)} }] }`
   const soon = () => new Date(Date.now() + 60_000)
   const checks: Argument[] = [
-    async () => activation([(await freshMapping()).segmentId]),
+    async () => activation([(await fresh.mapping()).segmentId]),
     activation([ids.Segment]),
     activation(Array.from({ length: 81 }, (_, index) => `seg_${index}`)),
-    async () => activation([(await freshSegment()).id]),
-    async () => activation([(await freshMapping({ adHocAllowedFrom: soon() })).segmentId]),
+    async () => activation([(await fresh.segment()).id]),
+    async () => activation([(await fresh.mapping({ adHocAllowedFrom: soon() })).segmentId]),
     activation([ids.Segment], 'flow_x'),
   ]
   const freshDestination = async () => (await world.destination(full.kept)).id
@@ -41,7 +42,7 @@ export function sampleArguments(gateway: TestGateway, full: FullWorld): Record<s
       secrets: { password },
       agreeToDataTransfer: true,
     }
-    return (await destinationAccount.create(gateway.test.session, input)).id
+    return (await destinationAccount.create(full.session, input)).id
   }
 
   return {
@@ -54,22 +55,22 @@ export function sampleArguments(gateway: TestGateway, full: FullWorld): Record<s
     'Query.run': [`id: "${ids.Run}"`],
     'Query.segment': [`id: "${ids.Segment}"`],
     'Query.segmentationJob': [`id: "${ids.SegmentationJob}"`],
-    'Query.previewSegment': [RULE],
+    'Query.previewSegment': [RULE, inSegment],
     'Query.checkActivation': checks,
 
     'Subscription.runEvents': [`runId: "${ids.Run}"`],
     'Subscription.segmentMappingChanged': [`destinationId: "${ids.Destination}"`],
 
     'Mutation.activate': checks,
-    'Mutation.cancelRun': [async () => `id: "${(await freshRun({ status: 'QUEUED' })).id}"`, 'id: "run_x"'],
+    'Mutation.cancelRun': [async () => `id: "${(await fresh.run({ status: 'QUEUED' })).id}"`, 'id: "run_x"'],
     'Mutation.retryRun': [
-      async () => `id: "${(await freshRun({ status: 'FAILED', phase: 'DONE' })).id}"`,
+      async () => `id: "${(await fresh.run({ status: 'FAILED', phase: 'DONE' })).id}"`,
       `id: "${ids.Run}"`,
     ],
     'Mutation.retryRejections': [
       async () => {
-        const { id } = await freshRun({ status: 'SUCCESS', phase: 'DONE' })
-        await full.refuse(id)
+        const { id } = await fresh.run({ status: 'SUCCESS', phase: 'DONE' })
+        await fresh.refuse(id)
         return `id: "${id}"`
       },
       `id: "${ids.Run}"`,
@@ -80,18 +81,23 @@ export function sampleArguments(gateway: TestGateway, full: FullWorld): Record<s
     ],
     'Mutation.createApiToken': [
       () => `input: { name: "${name()}", roles: [VIEWER] }`,
+      () => `input: { name: "${name()}", roles: [PARTNER], destinationIds: ["${ids.Destination}"] }`,
       'input: { name: "x", roles: [] }',
     ],
     'Mutation.revokeApiToken': [`id: "${ids.ApiToken}"`, 'id: "tok_x"'],
-    'Mutation.createSegment': [() => `input: { name: "${name()}", ${RULE} }`, `input: { name: "", ${RULE} }`],
+    'Mutation.createSegment': [
+      () => `input: { name: "${name()}", ${RULE} }`,
+      () => `input: { name: "${name()}", ${inSegment} }`,
+      `input: { name: "", ${RULE} }`,
+    ],
     'Mutation.updateSegment': [
-      async () => `input: { id: "${(await freshSegment()).id}", name: "${name()}" }`,
+      async () => `input: { id: "${(await fresh.segment()).id}", name: "${name()}", ${inSegment} }`,
       `input: { id: "${ABSENT}" }`,
     ],
-    'Mutation.deleteSegment': [async () => `id: "${(await freshSegment()).id}"`, `id: "${ABSENT}"`],
+    'Mutation.deleteSegment': [async () => `id: "${(await fresh.segment()).id}"`, `id: "${ABSENT}"`],
     'Mutation.evaluateSegments': [
       async () => {
-        await full.endJobs()
+        await fresh.endJobs()
         return `segmentIds: ["${ids.Segment}"]`
       },
       `segmentIds: ${JSON.stringify(Array.from({ length: 251 }, (_, index) => `seg_${index}`))}`,
@@ -111,6 +117,8 @@ export function sampleArguments(gateway: TestGateway, full: FullWorld): Record<s
     ],
     'Mutation.createDestination': [
       () => `input: { name: "${name()}", type: "LOCAL_DIRECTORY", settings: { path: "${name()}" } }`,
+      () =>
+        `input: { name: "${name()}", type: "HTTP_STORE", accountId: "${ids.DestinationAccount}", settings: { folder: "x" } }`,
       'input: { name: "x", type: "NONE", settings: {} }',
     ],
     'Mutation.updateDestination': [
@@ -135,7 +143,7 @@ export function sampleArguments(gateway: TestGateway, full: FullWorld): Record<s
       'input: { dataflowId: "flow_x", segments: [] }',
     ],
     'Mutation.unmapSegments': [
-      async () => `dataflowId: "${dataflow.id}", segmentIds: ["${(await freshMapping()).segmentId}"]`,
+      async () => `dataflowId: "${dataflow.id}", segmentIds: ["${(await fresh.mapping()).segmentId}"]`,
       'dataflowId: "flow_x", segmentIds: []',
     ],
     'Mutation.upsertProfiles': [
@@ -145,7 +153,7 @@ export function sampleArguments(gateway: TestGateway, full: FullWorld): Record<s
     'Mutation.deleteProfile': [
       async () => {
         const key = name()
-        await full.freshProfile(key)
+        await fresh.profile(key)
         return `input: { key: "id", value: "${key}" }`
       },
       'input: { key: "id", value: "nobody" }',

@@ -1,4 +1,4 @@
-import type { Tree } from './api.ts'
+import type { Answer, TestGateway, Tree } from './api.ts'
 
 export interface EventStream {
   status: number
@@ -55,4 +55,18 @@ export async function* resultsIn(chunks: AsyncIterable<string>): AsyncGenerator<
     if (type === 'complete') return
     if (type === 'next') yield JSON.parse(data)
   }
+}
+
+/** The first thing that a subscription says, without a server. */
+export async function firstResult(
+  gateway: TestGateway,
+  options: { token: string; query: string; sandbox?: string },
+): Promise<Answer> {
+  const { token, query, sandbox = 'prod' } = options
+  const accept = 'text/event-stream'
+  const headers = { authorization: `Bearer ${token}`, accept, 'x-sandbox-name': sandbox }
+  const { body } = await gateway.fetch({ headers, body: JSON.stringify({ query }) })
+  if (!body) throw new Error('the answer has no body')
+  for await (const result of resultsIn(body.pipeThrough(new TextDecoderStream()))) return result
+  throw new Error(`${query} said nothing`)
 }
