@@ -29,7 +29,10 @@ export async function createToken(config: Config, options: NewTokenOptions): Pro
     }),
   )
   if (options.json) return printJson({ ...shown(token), secret })
-  note(`${token.id} for ${token.name} (${token.roles.join(', ')}). Keep its secret: it is shown only now.`)
+  const roles = token.roles.join(', ')
+  note(
+    `${token.id} for ${token.name} (${roles}), client id ${token.clientId}. Keep its secret: it is shown only now.`,
+  )
   print(secret)
 }
 

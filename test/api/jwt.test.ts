@@ -95,6 +95,16 @@ describe('an access token', () => {
     expect(await rolesNow(['PARTNER'])).toBe(401)
   })
 
+  it('for reading does not write, whatever its API token may do', async () => {
+    const reading = await gateway.parts.services.token.issueAccess(await newToken(['ADMIN']), ['VIEWER'])
+    const { data } = await gateway.ask('{ segments { totalCount } }', {}, { token: reading })
+    expect(data.segments.totalCount).toBe(0)
+    for (const mutation of ['evaluateSegments { job { id } }', 'cancelRun(id: "x") { run { id } }']) {
+      const { errors } = await gateway.ask(`mutation { ${mutation} }`, {}, { token: reading })
+      expect(errors?.[0]?.extensions.code).toBe('FORBIDDEN')
+    }
+  })
+
   it('makes a session that knows when it ends, so that streams end with it', async () => {
     const { services } = gateway.parts
     const sessionOf = async (bearer: string) => ({
