@@ -12,7 +12,7 @@ const RETRY_AFTER_SECONDS = '5'
 export function errorMask(log: Logger) {
   return (error: unknown): GraphQLError => {
     const cause = rootCause(error)
-    const place = error instanceof GraphQLError ? { nodes: error.nodes, path: error.path } : {}
+    const place = placeOf(error)
     const say = (code: ErrorCode, message: string, more: object = {}) =>
       new GraphQLError(message, { ...place, extensions: { code, ...more } })
 
@@ -29,7 +29,7 @@ export function errorMask(log: Logger) {
     // Not `cause`: a GraphQLError around a plain error of a scalar is that error's public form only when made here.
     if (error instanceof GraphQLError && cause instanceof GraphQLError) return coded(error)
     const requestId = randomUUID()
-    log.error({ error: cause, requestId, path: place.path }, 'an unexpected error was masked')
+    log.error({ error: cause, requestId, path: place?.path }, 'an unexpected error was masked')
     return say('INTERNAL_SERVER_ERROR', 'Unexpected error.', { requestId })
   }
 }
@@ -45,10 +45,7 @@ function coded(error: GraphQLError): GraphQLError {
   if (originalError === undefined && extensions.code && message === error.message) return error
   const strict = originalError === undefined || typeof http !== 'object' ? http : { ...http, spec: false }
   return new GraphQLError(message, {
-    nodes: error.nodes,
-    source: error.source,
-    positions: error.positions,
-    path: error.path,
+    ...placeOf(error),
     extensions: {
       ...extensions,
       code: extensions.code ?? 'BAD_USER_INPUT',
@@ -70,6 +67,13 @@ export function withoutValues(message: string): string {
     .replace(/, found: .*$/s, '.')
     .replace(/ Found: .*$/s, '')
     .replace(/( cannot represent [\w -]+): .*$/s, '$1.')
+}
+
+/** Where in the document, and where in the answer. */
+function placeOf(error: unknown) {
+  if (!(error instanceof GraphQLError)) return null
+  const { nodes, source, positions, path } = error
+  return { nodes, source, positions, path }
 }
 
 function rootCause(error: unknown): unknown {
