@@ -1,11 +1,11 @@
-import { setTimeout as after } from 'node:timers/promises'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RunEventType } from '../../src/domain/model.ts'
 import { encodeLogCursor } from '../../src/storage/log-cursor.ts'
 import { type TestGateway, type Tree, testGateway } from '../support/api.ts'
 import { addSandbox } from '../support/database.ts'
 import { aQueuedRun } from '../support/export-scene.ts'
 import { happen as happenTo } from '../support/run-log.ts'
+import { openStream, resultsIn } from '../support/sse-client.ts'
 import { admitted } from '../support/ws-client.ts'
 
 let gateway: TestGateway
@@ -27,25 +27,12 @@ const WATCH = `subscription ($runId: ID!, $after: String) {
 
 const happen = (type: RunEventType, received?: number) => happenTo(gateway.test, runId, type, received)
 
-/** Text/event-stream, as it comes. */
-async function* sse(variables: object, signal: AbortSignal, query = WATCH): AsyncGenerator<string> {
-  const response = await fetch(`${url}/graphql`, {
-    method: 'POST',
-    signal,
-    headers: {
-      'content-type': 'application/json',
-      accept: 'text/event-stream',
-      authorization: `Bearer ${gateway.admin}`,
-    },
-    body: JSON.stringify({ query, variables }),
-  })
-  expect(response.headers.get('content-type')).toContain('text/event-stream')
-  yield* response.body!.pipeThrough(new TextDecoderStream())
-}
 async function eventsOf(variables: object): Promise<Tree[]> {
-  let text = ''
-  for await (const chunk of sse(variables, AbortSignal.timeout(10_000))) text += chunk
-  return [...text.matchAll(/^data: (.+)$/gm)].map(([, json]) => JSON.parse(json!).data.runEvents)
+  const signal = AbortSignal.timeout(10_000)
+  const { chunks } = await openStream(url, { token: gateway.admin, query: WATCH, variables, signal })
+  const events: Tree[] = []
+  for await (const { data } of resultsIn(chunks)) events.push(data.runEvents)
+  return events
 }
 
 describe('runEvents', () => {
@@ -103,58 +90,5 @@ describe('runEvents', () => {
       messages.push(error.message)
     }
     expect(messages[3]?.replace(hidden.id, 'ID')).toBe(messages[4]?.replace(absent, 'ID'))
-  })
-
-  it('leaves no waiter, timer or generator behind when clients vanish', async () => {
-    const { wake } = gateway.test.database
-    let waiting = 0
-    const wait = wake.wait.bind(wake)
-    wake.wait = async (...args) => {
-      waiting += 1
-      await wait(...args)
-      waiting -= 1
-    }
-    let open = 0
-    const { events } = gateway.parts.feed
-    gateway.parts.feed.events = async function* (...args) {
-      open += 1
-      try {
-        yield* events(...args)
-      } finally {
-        open -= 1
-      }
-    }
-    const clients = await Promise.all(Array.from({ length: 50 }, () => admitted(url, gateway.admin)))
-    const left = new AbortController()
-    const streams = Array.from({ length: 50 }, async () => {
-      for await (const _ of sse({ runId }, left.signal)) expect(open).toBeGreaterThan(0)
-    })
-    for (const client of clients) client.subscribe('1', WATCH, { runId })
-    await vi.waitFor(() => expect(open).toBe(51), { timeout: 10_000 })
-    for (const [index, client] of clients.entries()) {
-      if (index % 3 === 0) client.socket.terminate()
-      else if (index % 3 === 1) client.socket.close()
-      else client.say({ type: 'complete', id: '1' })
-    }
-    left.abort()
-    await Promise.allSettled(streams)
-    await vi.waitFor(() => expect([open, waiting]).toEqual([0, 0]), { timeout: 10_000 })
-  })
-
-  it('ends when the token is revoked', async () => {
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
-    try {
-      const token = await gateway.token(['VIEWER'])
-      const [row] = (await gateway.parts.services.token.list(gateway.test.session)).slice(-1)
-      const client = await admitted(url, token)
-      client.subscribe('1', WATCH, { runId })
-      await client.hear(({ type }) => type === 'next')
-      await gateway.parts.services.token.revoke(gateway.test.session, row!.id)
-      vi.advanceTimersByTime(12_000)
-      expect(await client.closed).toBe(4403)
-    } finally {
-      vi.useRealTimers()
-    }
-    await after(0)
   })
 })
