@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import { json } from 'node:stream/consumers'
+import fc from 'fast-check'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Role } from '../../src/domain/model.ts'
@@ -113,6 +114,40 @@ describe('the token endpoint', () => {
       if (answer.status === 401) expect(answer.headers.get('www-authenticate')).toMatch(/^Basic realm=/)
     }
     expect((await ask(all)).status).toBe(200)
+    expect(gateway.logged).toEqual([])
+  })
+
+  it('answers whatever comes with an error of RFC 6749', async () => {
+    const known = ['invalid_request', 'invalid_client', 'unsupported_grant_type', 'temporarily_unavailable']
+    const word = fc.oneof(
+      fc.constantFrom(
+        'grant_type',
+        'client_credentials',
+        'client_id',
+        'client_secret',
+        'scope',
+        '%',
+        '%zz',
+        '',
+      ),
+      fc.string({ unit: 'binary' }),
+    )
+    const pair = fc.tuple(word, word).map(([name, value]) => `${name}=${value}`)
+    const body = fc.oneof(
+      fc.array(pair).map((pairs) => pairs.join('&')),
+      fc.uint8Array().map((bytes) => Buffer.from(bytes)),
+    )
+    const authorization = fc.option(fc.string().map((text) => `Basic ${btoa(text)}`))
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+    await fc.assert(
+      fc.asyncProperty(body, authorization, async (sent, basic) => {
+        const all = basic === null ? headers : { ...headers, authorization: basic }
+        const response = await fetch(`${url}/oauth/token`, { method: 'POST', body: sent, headers: all })
+        expect(response.status).toBeLessThan(500)
+        expect(known).toContain((await response.json()).error)
+      }),
+      { numRuns: 200 },
+    )
     expect(gateway.logged).toEqual([])
   })
 
