@@ -27,6 +27,20 @@ export async function checkAccount(
   return accountProblems(account, driver)
 }
 
+/**
+ * For what sends more, or elsewhere, through the account of a destination that is there already. Stopping is no use of it.
+ * @throws AccessError FORBIDDEN where the account is not shared with any role of the session
+ */
+export async function requireAccount(
+  ctx: ServiceContext,
+  session: Session,
+  { accountId }: Pick<Row<'destinations'>, 'accountId'>,
+): Promise<void> {
+  if (accountId === null) return
+  const [account] = await destinationAccountStore(ctx.database).byIds(session.sandbox.id, [accountId])
+  if (account) requireShared(session, account)
+}
+
 function accountProblems(account: Row<'destinationAccounts'>, driver: Driver): UserError[] {
   const name = `The account ${account.name}`
   if (account.type !== driver.type) {

@@ -6,6 +6,7 @@ import { dataflowStore } from '../storage/dataflow.ts'
 import { destinationStore } from '../storage/destination.ts'
 import { segmentMappingStore } from '../storage/segment-mapping.ts'
 import type { Row } from '../storage/tables.ts'
+import { requireAccount } from './account-use.ts'
 import type { ServiceContext } from './context.ts'
 import { applyContent, type DataflowContentInput, EMPTY_CONTENT, requireDriver } from './dataflow-content.ts'
 import { removed } from './destination.ts'
@@ -39,11 +40,12 @@ export function dataflowService(ctx: ServiceContext) {
     if (!row) throw new Refusal(notFound('dataflow', id, path))
     return row
   }
-  /** The destination of a change that a removed one does not allow. */
-  const findKept = async (session: Session, id: string, path: string[]): Promise<Row<'destinations'>> => {
+  /** The destination of a change that a removed one, or one on an account that is not shared, does not allow. */
+  const findUsable = async (session: Session, id: string, path: string[]): Promise<Row<'destinations'>> => {
     const [row] = await destinations.byIds(session.sandbox.id, [id])
     if (!row) throw new Refusal(notFound('destination', id, path))
     if (row.status === 'REMOVED') throw new Refusal(removed(row, path))
+    await requireAccount(ctx, session, row)
     return row
   }
   const announce = (destinationId: string) => database.wake.notify(`mappings:${destinationId}`)
@@ -54,7 +56,7 @@ export function dataflowService(ctx: ServiceContext) {
       const row = await find(session, id, ['id'])
       if (row.state === state) return row
       const update = store.update(row, { state, updatedAt: clock() })
-      if (state === 'ENABLED') await findKept(session, row.destinationId, ['id'])
+      if (state === 'ENABLED') await findUsable(session, row.destinationId, ['id'])
       await database.batch(state === 'ENABLED' ? [destinations.keep(row.destinationId), update] : [update])
       return find(session, id, ['id'])
     })
@@ -71,7 +73,7 @@ export function dataflowService(ctx: ServiceContext) {
       const sandboxId = session.sandbox.id
       return againWhenStale(database, async () => {
         const path = ['input', 'destinationId']
-        const destination = await findKept(session, input.destinationId, path)
+        const destination = await findUsable(session, input.destinationId, path)
         const driver = requireDriver(drivers.find(destination.type), destination.type, path)
         const { content, errors } = applyContent({ current: EMPTY_CONTENT, input, driver, guardrails })
         const target = { sandboxId, dataflowId: id, destinationId: destination.id }
@@ -95,7 +97,7 @@ export function dataflowService(ctx: ServiceContext) {
       authorize(session, 'dataflows:write')
       return againWhenStale(database, async () => {
         const row = await find(session, input.id, ['input', 'id'])
-        const destination = await findKept(session, row.destinationId, ['input', 'id'])
+        const destination = await findUsable(session, row.destinationId, ['input', 'id'])
         const driver = requireDriver(drivers.find(destination.type), destination.type, ['input', 'id'])
         const { content, errors } = applyContent({ current: row, input, driver, guardrails })
         if (errors.length > 0) throw new Refusal(errors)
@@ -121,7 +123,7 @@ export function dataflowService(ctx: ServiceContext) {
       const path = ['input', 'dataflowId']
       return againWhenStale(database, async () => {
         const row = await find(session, input.dataflowId, path)
-        const { id: destinationId } = await findKept(session, row.destinationId, path)
+        const { id: destinationId } = await findUsable(session, row.destinationId, path)
         if (input.segments.length === 0) {
           throw new Refusal(invalid(['input', 'segments'], 'Name at least one segment.'))
         }

@@ -7,7 +7,7 @@ import { dataflowStore } from '../storage/dataflow.ts'
 import { destinationStore } from '../storage/destination.ts'
 import { destinationAccountStore } from '../storage/destination-account.ts'
 import type { Row } from '../storage/tables.ts'
-import { checkAccount } from './account-use.ts'
+import { checkAccount, requireAccount } from './account-use.ts'
 import type { ServiceContext } from './context.ts'
 import { parseSettings, unknownType } from './driver-settings.ts'
 import { againWhenStale } from './stale.ts'
@@ -86,6 +86,7 @@ export function destinationService(ctx: ServiceContext) {
       return againWhenStale(database, async () => {
         const row = await find(session, input.id, ['input', 'id'])
         if (row.status === 'REMOVED') throw new Refusal(removed(row, ['input', 'id']))
+        if (input.settings != null || input.status === 'ENABLED') await requireAccount(ctx, session, row)
         const changes = await checkUpdate(ctx, row, input)
         await database.batch([store.update(row.id, { ...changes, updatedAt: clock() })])
         return find(session, row.id, ['input', 'id'])

@@ -225,6 +225,29 @@ describe('changing a dataflow', () => {
   })
 })
 
+describe('a dataflow on an account', () => {
+  it('is built on by operators whom the account is shared with, and stopped by any', async () => {
+    const mailer = await mailingList()
+    const operator = withRoles(session, ['OPERATOR'])
+    const fields = [{ source: 'mail', target: 'email', required: true }]
+    const { id } = await service.create(session, flow({ destinationId: mailer, fields }))
+    const segmentId = await addSegment(test)
+    const uses = [
+      () => service.create(operator, flow({ destinationId: mailer, fields })),
+      () => service.update(operator, { id, fields }),
+      () => service.mapSegments(operator, { dataflowId: id, segments: [mapping(segmentId)] }),
+      () => service.enable(operator, id),
+    ]
+    await service.mapSegments(session, { dataflowId: id, segments: [mapping(segmentId)] })
+    await service.unmapSegments(operator, id, [segmentId])
+    expect((await service.disable(operator, id)).state).toBe('DISABLED')
+    for (const use of uses) await expect(use()).rejects.toThrow(AccessError)
+    const { db, tables } = test.database
+    await test.database.batch([db.update(tables.destinationAccounts).set({ sharedWith: ['OPERATOR'] })])
+    for (const use of uses) await use()
+  })
+})
+
 describe('mapping segments', () => {
   it('starts the clock, keeps it while the segment stays mapped, and starts it anew afterwards', async () => {
     const { id: dataflowId } = await service.create(session, flow())

@@ -104,6 +104,17 @@ describe('creating a destination', () => {
     await expect(service.create(operator, list({ accountId: notMine }))).rejects.toThrow(AccessError)
   })
 
+  it('lets operators change what uses an account that is shared with them, and stop any', async () => {
+    const operator = withRoles(session, ['OPERATOR'])
+    const { id } = await service.create(session, list({ accountId: await addAccount(test) }))
+    const settings = { listId: 8 }
+    await expect(service.update(operator, { id, settings })).rejects.toThrow(AccessError)
+    await expect(service.update(operator, { id, status: 'ENABLED' })).rejects.toThrow(AccessError)
+    expect((await service.update(operator, { id, name: 'Old list' })).name).toBe('Old list')
+    expect((await service.update(operator, { id, status: 'DISABLED' })).status).toBe('DISABLED')
+    expect((await service.remove(operator, id)).status).toBe('REMOVED')
+  })
+
   it('is for administrators and operators', async () => {
     for (const role of ['VIEWER', 'PARTNER'] as const)
       await expect(service.create(withRoles(session, [role]), folder())).rejects.toThrow(AccessError)
