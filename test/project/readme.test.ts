@@ -8,8 +8,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { commandLine } from '../../src/commands/command-line.ts'
 import { readConfig } from '../../src/config.ts'
 import { ERROR_CODES } from '../../src/graphql/error-code.ts'
+import type { Tree } from '../support/api.ts'
 import { cliFolder } from '../support/cli.ts'
 import { apiOf } from '../support/http-api.ts'
+import { openStream, resultsIn } from '../support/sse-client.ts'
 
 const ROOT = path.join(import.meta.dirname, '../..')
 const text = fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8')
@@ -98,13 +100,35 @@ describe('the README', () => {
     expect(runId).toMatch(/^run_/)
   })
 
-  it('has a client that watches the run to its end', async () => {
-    const [program = ''] = fences('js')
+  it('has clients that watch the run to its end, over WebSocket and as server-sent events', async () => {
     fs.symlinkSync(path.join(ROOT, 'node_modules'), path.join(cli.dir, 'node_modules'))
     const file = path.join(cli.dir, 'watch.mjs')
-    fs.writeFileSync(file, program)
-    const { stdout } = await run(process.execPath, [file, runId], { env: demo.env })
-    expect(stdout.trim().split('\n').at(-1)?.trim()).toBe('SUCCEEDED 100')
+    for (const holding of ['createClient', 'text/event-stream']) {
+      const [program = ''] = fences('js', holding)
+      fs.writeFileSync(file, program)
+      const { stdout } = await run(process.execPath, [file, runId], { env: demo.env })
+      expect(stdout.trim().split('\n').at(-1)?.trim()).toBe('SUCCEEDED 100')
+    }
+  })
+
+  it('has subscriptions that tell something', async () => {
+    const { GATEWAY_URL, GATEWAY_TOKEN: token } = demo.env
+    const { run: row } = await apiOf(GATEWAY_URL, token)<{ run: Tree }>(
+      'query ($id: ID!) { run(id: $id) { dataflow { destination { id } } } }',
+      { id: runId },
+    )
+    const variables = { destinationId: row.dataflow.destination.id }
+    const documents = fences('graphql', 'subscription')
+    expect(documents.length).toBeGreaterThan(0)
+    for (const shown of documents) {
+      // The run that it would show is over by now.
+      const query = shown.replace('[QUEUED, PROCESSING]', '[SUCCESS]')
+      const left = new AbortController()
+      const { chunks } = await openStream(GATEWAY_URL, { token, query, variables, signal: left.signal })
+      const { value } = await resultsIn(chunks).next()
+      expect(value.errors).toBeUndefined()
+      left.abort()
+    }
   })
 
   it('has a curl that watches the run to its end', async () => {
