@@ -32,7 +32,8 @@ export function rateLimiter(options: { limit: number; windowMs: number; clock: C
     /** Counts one event. `isAllowed` is false for those beyond the limit. */
     take(key: string): RateState & { isAllowed: boolean } {
       const now = clock().getTime()
-      if (now >= endsAt) {
+      // A clock that was set back would make this window last until then.
+      if (now >= endsAt || now < endsAt - windowMs) {
         counts.clear()
         endsAt = now + windowMs
       }

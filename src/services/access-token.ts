@@ -3,13 +3,12 @@
 // that was revoked or changed takes its JWTs along at once.
 import { randomUUID } from 'node:crypto'
 import { errors, type JWTPayload, jwtVerify, SignJWT } from 'jose'
-import type { Role } from '../domain/model.ts'
-import { ROLES } from '../domain/model.ts'
+import { ROLES, type Role } from '../domain/model.ts'
 import type { Row } from '../storage/tables.ts'
 import { ALGORITHM, type KeyContext, signingKeys } from './signing-keys.ts'
 
 /** Who has issued them, and for whom: the processes on one database, which alone have the keys. */
-export const ISSUER = 'activation-gateway'
+const ISSUER = 'activation-gateway'
 const TYPE = 'at+jwt'
 const LIFETIME_SECONDS = 600
 const REMEMBERED = 1_000

@@ -96,6 +96,16 @@ describe('the operations of a WebSocket', () => {
 })
 
 describe('a limiter', () => {
+  it('locks nobody out because the clock was set back', () => {
+    let now = NOON
+    const limiter = rateLimiter({ limit: 1, windowMs: 60_000, clock: () => now })
+    const isAllowed = () => limiter.take('a').isAllowed
+    expect([isAllowed(), isAllowed()]).toEqual([true, false])
+    now = new Date(NOON.getTime() - 3_600_000)
+    expect([isAllowed(), isAllowed()]).toEqual([true, false])
+    expect(limiter.take('b')).toMatchObject({ secondsLeft: 60 })
+  })
+
   it('remembers 10,000 keys, and lets the rest share one place', () => {
     const limiter = rateLimiter({ limit: 2, windowMs: 1000, clock: () => NOON })
     for (let key = 0; key < 10_000; key += 1) limiter.take(`key${key}`)
