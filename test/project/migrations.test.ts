@@ -19,6 +19,15 @@ function newest(dialect: string): { tables: unknown } {
   return JSON.parse(fs.readFileSync(path.join(meta, snapshots.sort().at(-1) ?? ''), 'utf8'))
 }
 
+let number = 0
+/** A row of an earlier version: what is not given is whatever its column takes. */
+function insertRow(connection: BetterSqlite.Database, table: string, given: Record<string, string>) {
+  number += 1
+  const columns = connection.pragma(`table_info(${table})`) as { name: string; type: string }[]
+  const values = columns.map(({ name, type }) => given[name] ?? (type === 'text' ? `"${name}"` : number))
+  connection.prepare(`insert into ${table} values (${columns.map(() => '?').join(', ')})`).run(...values)
+}
+
 describe('the migrations', () => {
   it('of SQLite are what the tables say: nothing is left to generate', async () => {
     const { generateSQLiteDrizzleJson } = await import('drizzle-kit/api')
@@ -70,6 +79,43 @@ describe('the migrations', () => {
     expect(count()).toEqual(before)
     connection.close()
     fs.rmSync(test.dir, { recursive: true })
+  })
+
+  it('begin the log of mapping changes with what was mapped before there was one', async () => {
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'gateway-migrations-'))
+    const file = path.join(dir, 'gateway.db')
+    const earlier = new BetterSqlite(file)
+    const journal = JSON.parse(
+      fs.readFileSync(path.join(ROOT, 'migrations/sqlite/meta/_journal.json'), 'utf8'),
+    )
+    earlier.exec(fs.readFileSync(path.join(ROOT, 'migrations/sqlite/0000_initial.sql'), 'utf8'))
+    earlier.exec('create table __drizzle_migrations (id integer primary key, hash text, created_at numeric)')
+    earlier.exec(
+      `insert into __drizzle_migrations (hash, created_at) values ('', ${journal.entries[0].when})`,
+    )
+    for (const destination of ['dst_a', 'dst_b', 'dst_c'])
+      insertRow(earlier, 'destinations', { id: destination })
+    for (const [id, destination] of ['dst_a', 'dst_b', 'dst_a'].entries()) {
+      insertRow(earlier, 'segment_mappings', {
+        id: `map_${id}`,
+        destination_id: destination,
+        segment_id: `seg_${id}`,
+      })
+    }
+    earlier.close()
+    const database = openSqlite(file)
+    await database.migrate()
+    const { mappingChanges, destinations } = database.tables
+    const log = (await database.db.select().from(mappingChanges)).map((row) =>
+      Object.values(row).slice(0, 3).join(),
+    )
+    expect(log.sort()).toEqual(['dst_a,1,map_0', 'dst_a,2,map_2', 'dst_b,1,map_1'])
+    const seqs = await database.db
+      .select({ id: destinations.id, seq: destinations.changeSeq })
+      .from(destinations)
+    expect(seqs.map(({ id, seq }) => `${id} ${seq}`).sort()).toEqual(['dst_a 2', 'dst_b 1', 'dst_c 0'])
+    await database.close()
+    fs.rmSync(dir, { recursive: true })
   })
 
   it('refuse a database that a newer version has written', async () => {
