@@ -31,6 +31,18 @@ export function isOneOf(column: Column, values: readonly (string | number)[]): C
   }
 }
 
+/**
+ * The row is of this sandbox: for reads by id. Most rows are, and a database that cannot know that would look through
+ * all of them for the ids.
+ */
+export function isInSandbox(column: Column, sandboxId: string): Condition {
+  return {
+    name: `${column.name} likely =`,
+    values: [sandboxId],
+    sql: ([bound], json) => json.likely(eq(column, bound)),
+  }
+}
+
 /** One of the ids. */
 export const hasId = (column: Column, ids: readonly string[]): Condition => isOneOf(column, plausibleIds(ids))
 

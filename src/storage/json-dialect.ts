@@ -24,6 +24,8 @@ export interface JsonDialect {
    * placeholder of one, as JSON.
    */
   isIn(value: SQL, list: readonly string[] | readonly number[] | Placeholder): SQL
+  /** Marks a condition that is true of most rows: not the one to search by. */
+  likely(condition: SQL): SQL
   /** Literal, case-sensitive matching: no wildcard has a meaning in `needle`. */
   matches(text: SQL, where: 'start' | 'end' | 'anywhere', needle: string): SQL
 }

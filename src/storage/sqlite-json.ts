@@ -52,6 +52,7 @@ export const sqliteJson: JsonDialect = {
   compareText: (left, operator, right) => sql`${left} ${sql.raw(operator)} ${right}`,
   isIn: (left, list) =>
     sql`${left} in (select value from json_each(${Array.isArray(list) ? JSON.stringify(list) : list}))`,
+  likely: (condition) => sql`likely(${condition})`,
   matches: (text, where, needle) => {
     if (where === 'anywhere') return sql`instr(${text}, ${needle}) > 0`
     if (where === 'start') return sql`substr(${text}, 1, length(${needle})) = ${needle}`
