@@ -24,6 +24,7 @@ beforeAll(async () => {
   const gateway = cli.start(['demo', '--serve'], { TMPDIR: cli.dir })
   const [output = '', GATEWAY_URL = ''] = await gateway.saw(/.*^listening on (\S+)$/ms)
   const GATEWAY_TOKEN = /GATEWAY_TOKEN=(\S+)/.exec(output)?.[1] ?? ''
+  fs.symlinkSync(path.join(ROOT, 'node_modules'), path.join(cli.dir, 'node_modules'))
   demo = { output, env: { PATH: process.env.PATH ?? '', GATEWAY_URL, GATEWAY_TOKEN } }
 })
 afterAll(() => cli.dispose())
@@ -101,14 +102,55 @@ describe('the README', () => {
   })
 
   it('has clients that watch the run to its end, over WebSocket and as server-sent events', async () => {
-    fs.symlinkSync(path.join(ROOT, 'node_modules'), path.join(cli.dir, 'node_modules'))
     const file = path.join(cli.dir, 'watch.mjs')
-    for (const holding of ['createClient', 'text/event-stream']) {
-      const [program = ''] = fences('js', holding)
+    const programs = fences('js', 'runEvents')
+    expect(programs).toHaveLength(2)
+    for (const program of programs) {
       fs.writeFileSync(file, program)
       const { stdout } = await run(process.execPath, [file, runId], { env: demo.env })
       expect(stdout.trim().split('\n').at(-1)?.trim()).toBe('SUCCEEDED 100')
     }
+  })
+
+  it('has a lookup and a copy for partners, which goes on where it was', async () => {
+    const { GATEWAY_URL, GATEWAY_TOKEN, PATH } = demo.env
+    const api = apiOf(GATEWAY_URL, GATEWAY_TOKEN)
+    const { destinations } = await api<Tree>(
+      '{ destinations(first: 1) { nodes { id dataflows { nodes { id } } segmentMappings { nodes { number segment { id } } } } } }',
+    )
+    const [destination] = destinations.nodes
+    const { createApiToken } = await api<Tree>(
+      'mutation ($input: CreateApiTokenInput!) { createApiToken(input: $input) { secret } }',
+      { input: { name: 'P', roles: ['PARTNER'], destinationIds: [destination.id] } },
+    )
+    const env = { PATH, GATEWAY_URL, PARTNER_TOKEN: createApiToken.secret }
+    const [lookup = ''] = fences('sh', 'PARTNER_TOKEN')
+    const { stdout } = await run('bash', ['-ec', lookup], { env })
+    const [found] = JSON.parse(stdout).data.viewer.destinations.nodes
+    expect(found.segmentMappings.nodes.length).toBeGreaterThan(0)
+
+    const [script = ''] = fences('js', 'segmentMappingChanged')
+    fs.writeFileSync(path.join(cli.dir, 'copy.mjs'), script)
+    const copied = () => JSON.parse(fs.readFileSync(path.join(cli.dir, 'segments.json'), 'utf8')).segments
+    const follow = () => execFile(process.execPath, ['copy.mjs', destination.id], { env, cwd: cli.dir })
+    const patience = { timeout: 10_000 }
+    const numbers = destination.segmentMappings.nodes.map(({ number }: Tree) => String(number))
+    const [{ number, segment }] = destination.segmentMappings.nodes
+    const first = follow()
+    await expect.poll(() => Object.keys(copied()).sort(), patience).toEqual(numbers.sort())
+    await api(
+      'mutation ($id: ID!) { updateSegment(input: { id: $id, name: "New name" }) { errors { code } } }',
+      segment,
+    )
+    await expect.poll(() => copied()[number].elementName, patience).toBe('New name')
+    first.kill('SIGKILL')
+    const [{ id: dataflowId }] = destination.dataflows.nodes
+    const unmap =
+      'mutation ($dataflowId: ID!, $id: ID!) { unmapSegments(dataflowId: $dataflowId, segmentIds: [$id]) { errors { code } } }'
+    await api(unmap, { dataflowId, ...segment })
+    const second = follow()
+    await expect.poll(() => copied()[number].elementStatus, patience).toBe('DELETED')
+    second.kill('SIGKILL')
   })
 
   it('has subscriptions that tell something', async () => {
