@@ -21,11 +21,16 @@ export function sessionWatch(parts: { token: Pick<TokenService, 'endedAmong'>; c
   let timer: NodeJS.Timeout | null = null
   let isAsking = false
 
+  const forget = (one: Watched): boolean => {
+    const wasWatched = watched.delete(one)
+    if (watched.size === 0 && timer) {
+      clearInterval(timer)
+      timer = null
+    }
+    return wasWatched
+  }
   const end = (isOver: (session: Session) => boolean) => {
-    for (const one of watched) if (isOver(one.session) && watched.delete(one)) one.onEnd()
-    if (watched.size > 0 || !timer) return
-    clearInterval(timer)
-    timer = null
+    for (const one of watched) if (isOver(one.session) && forget(one)) one.onEnd()
   }
   const check = async () => {
     const now = clock()
@@ -51,10 +56,7 @@ export function sessionWatch(parts: { token: Pick<TokenService, 'endedAmong'>; c
       const one = { session, onEnd }
       watched.add(one)
       timer ??= setInterval(check, CHECK_MS).unref()
-      return () => {
-        watched.delete(one)
-        end(() => false)
-      }
+      return () => void forget(one)
     },
     /** How many are watched. */
     count: (): number => watched.size,
