@@ -123,11 +123,14 @@ describe('the README', () => {
       'mutation ($input: CreateApiTokenInput!) { createApiToken(input: $input) { secret } }',
       { input: { name: 'P', roles: ['PARTNER'], destinationIds: [destination.id] } },
     )
-    const env = { PATH, GATEWAY_URL, PARTNER_TOKEN: createApiToken.secret }
+    const DESTINATION_ID: string = destination.id
+    const env = { PATH, GATEWAY_URL, PARTNER_TOKEN: createApiToken.secret, DESTINATION_ID }
     const [lookup = ''] = fences('sh', 'PARTNER_TOKEN')
-    const { stdout } = await run('bash', ['-ec', lookup], { env })
-    const [found] = JSON.parse(stdout).data.viewer.destinations.nodes
-    expect(found.segmentMappings.nodes.length).toBeGreaterThan(0)
+    const many = `[${Array.from({ length: 1000 }, (_, index) => index + 1)}]`
+    for (const command of [lookup, lookup.replace('[1,2,3]', many)]) {
+      const { stdout } = await run('bash', ['-ec', command], { env })
+      expect(JSON.parse(stdout).data.destination.segmentMappings.nodes.length).toBeGreaterThan(0)
+    }
 
     const [script = ''] = fences('js', 'segmentMappingChanged')
     fs.writeFileSync(path.join(cli.dir, 'copy.mjs'), script)
