@@ -46,7 +46,7 @@ export const pageInfo = builder
 
 /** Defines `<name>Connection` and `<name>Edge` over an object type. */
 export function connectionOf<Row>(name: string, node: TypeRef<Row>, plural: string): TypeRef<Page<Row>> {
-  const edge = builder.objectRef<{ node: Row; cursor: string }>(`${name}Edge`).implement({
+  const edge = builder.objectRef<{ node: Row; page: Page<Row> }>(`${name}Edge`).implement({
     description: `One of the ${plural} of a page, with its place.`,
     fields: (t) => ({
       node: t.field({
@@ -55,7 +55,10 @@ export function connectionOf<Row>(name: string, node: TypeRef<Row>, plural: stri
         // Pothos cannot resolve the shape of a type parameter; it is Row by construction.
         resolve: (parent) => parent.node as never,
       }),
-      cursor: t.exposeString('cursor', { description: 'Its place in the list, for after and before.' }),
+      cursor: t.string({
+        description: 'Its place in the list, for after and before.',
+        resolve: (parent) => parent.page.cursorOf(parent.node),
+      }),
     }),
   })
   return builder.objectRef<Page<Row>>(`${name}Connection`).implement({
@@ -64,7 +67,7 @@ export function connectionOf<Row>(name: string, node: TypeRef<Row>, plural: stri
       edges: t.field({
         type: [edge],
         description: 'The elements of the page with their cursors.',
-        resolve: (page) => page.rows.map((row) => ({ node: row, cursor: page.cursorOf(row) })),
+        resolve: (page) => page.rows.map((row) => ({ node: row, page })),
       }),
       nodes: t.field({
         type: [node],

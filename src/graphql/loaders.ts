@@ -1,7 +1,6 @@
 // Batch loaders: however many objects ask for a row in one tick, it is one statement.
 import DataLoader from 'dataloader'
 import { isAllowed, type Session, visibleDestinations } from '../domain/access.ts'
-import { plausibleIds } from '../storage/filter.ts'
 import { latestRunsOf } from '../storage/latest-run.ts'
 import type { Selection } from '../storage/read.ts'
 import { activeSchedulesOf } from '../storage/schedule.ts'
@@ -60,7 +59,7 @@ function byId<Row extends { id: string }>(fetch: (ids: string[], only?: Selectio
   const loaders = new Map<string, DataLoader<string, Row | null>>()
   const loaderOf = (only?: Selection) =>
     batched<Row | null>(async (ids) => {
-      const rows = await fetch(plausibleIds(ids), only)
+      const rows = await fetch(ids, only)
       const found = new Map(rows.map((row) => [row.id, row]))
       return (id) => found.get(id) ?? null
     })

@@ -13,7 +13,7 @@ import type { Selection } from '../storage/read.ts'
 
 const known = new WeakMap<FieldNode, Selection>()
 
-/** For a field that does not read the property of its own name alone: the properties that it reads, besides the id. */
+/** For a field that does not read the property of its own name alone: the properties that it reads. */
 export const reads = (...properties: string[]) => ({ extensions: { reads: properties } })
 
 /**
@@ -25,12 +25,13 @@ export function selectionOf({ fieldNodes, returnType, fragments }: GraphQLResolv
   const remembered = fieldNodes.length === 1 && first ? known.get(first) : undefined
   if (remembered) return remembered
   const properties = new Set<string>()
+  let hasPlaces = false
   const type = getNamedType(returnType)
   for (const { selectionSet } of fieldNodes) {
     if (selectionSet) collect(selectionSet, type)
   }
   const names = [...properties].sort()
-  const selection = { names, key: names.join() }
+  const selection = { names, hasPlaces, key: `${names.join()} ${hasPlaces}` }
   if (first && fieldNodes.length === 1) known.set(first, selection)
   return selection
 
@@ -49,6 +50,7 @@ export function selectionOf({ fieldNodes, returnType, fragments }: GraphQLResolv
     const field = isObjectType(parent) ? parent.getFields()[name] : undefined
     if (name.startsWith('__')) return
     const isOfPage = /(Connection|Edge)$/.test(parent.name)
+    if (isOfPage && (name === 'pageInfo' || name === 'cursor')) hasPlaces = true
     if (isOfPage && field && node.selectionSet) {
       const type = getNamedType(field.type)
       if (name === 'nodes' || name === 'edges' || name === 'node') {

@@ -1,7 +1,7 @@
 import { and, eq, exists, ne, sql } from 'drizzle-orm'
 import type { DataflowState } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { contains, hasId, is, isAmong, isInSandbox, isVisible } from './filter.ts'
+import { contains, hasId, is, isAlso, isAmong, isVisible } from './filter.ts'
 import { type Direction, type Paging, selectPage, selectPages } from './paging.ts'
 import { type Condition, reader, type Selection } from './read.ts'
 import type { NewRow, Row } from './tables.ts'
@@ -60,7 +60,7 @@ export function dataflowStore(database: Database) {
     ): Promise<Row<'dataflows'>[]> =>
       read.rows(
         [
-          isInSandbox(dataflows.sandboxId, sandboxId),
+          isAlso(dataflows.sandboxId, sandboxId),
           hasId(dataflows.id, ids),
           isVisible(dataflows.destinationId, visible),
         ],

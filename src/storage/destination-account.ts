@@ -1,6 +1,6 @@
 import { and, eq, ne, notExists, sql } from 'drizzle-orm'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { hasId, is, isInSandbox } from './filter.ts'
+import { hasId, is, isAlso } from './filter.ts'
 import { type Paging, selectPage } from './paging.ts'
 import { reader } from './read.ts'
 import type { NewRow, Row } from './tables.ts'
@@ -20,7 +20,7 @@ export function destinationAccountStore(database: Database) {
 
   return {
     byIds: (sandboxId: string, ids: readonly string[]): Promise<Account[]> =>
-      read.rows([isInSandbox(accounts.sandboxId, sandboxId), hasId(accounts.id, ids)]),
+      read.rows([isAlso(accounts.sandboxId, sandboxId), hasId(accounts.id, ids)]),
 
     /** Oldest first. */
     page: ({ sandboxId, ...paging }: Paging & { sandboxId: string }) =>

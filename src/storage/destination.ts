@@ -1,7 +1,7 @@
 import { and, eq, ne, sql } from 'drizzle-orm'
 import type { DestinationStatus } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { contains, hasId, is, isAmong, isInSandbox, isVisible } from './filter.ts'
+import { contains, hasId, is, isAlso, isAmong, isVisible } from './filter.ts'
 import { type Direction, type Paging, selectPage, selectPages } from './paging.ts'
 import { reader, type Selection } from './read.ts'
 import type { NewRow, Row } from './tables.ts'
@@ -47,7 +47,7 @@ export function destinationStore(database: Database) {
     ): Promise<Row<'destinations'>[]> =>
       read.rows(
         [
-          isInSandbox(destinations.sandboxId, sandboxId),
+          isAlso(destinations.sandboxId, sandboxId),
           hasId(destinations.id, ids),
           isVisible(destinations.id, visible),
         ],

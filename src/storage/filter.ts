@@ -4,12 +4,14 @@ import { Refusal } from '../domain/errors.ts'
 import { MAX_NAME } from '../domain/text.ts'
 import type { Condition } from './read.ts'
 
+/** No id is longer. */
+const MAX_ID = 100
 /** How many items a list in a filter may have. */
 const MAX_FILTER_ITEMS = 250
 
 /** Those of the texts that can be ids, each once: what is none names nothing, and no database is asked about it. */
 export function plausibleIds(ids: readonly string[]): string[] {
-  return [...new Set(ids)].filter((id) => /^[\w-]{1,100}$/.test(id))
+  return [...new Set(ids)].filter((id) => id.length <= MAX_ID && isPlain(id))
 }
 
 /** A condition without a value of its own. */
@@ -22,24 +24,24 @@ export function is(column: Column, value: string | number): Condition {
   return { name: `${column.name} =`, values: [value], sql: ([bound]) => eq(column, bound) }
 }
 
+/**
+ * The column has this value, where other conditions lead to few rows. A database that cannot know that would look
+ * through all rows that share the value: all of a sandbox for a few ids.
+ */
+export function isAlso(column: Column, value: string): Condition {
+  return {
+    name: `${column.name} likely =`,
+    values: [value],
+    sql: ([bound], json) => json.likely(eq(column, bound)),
+  }
+}
+
 /** One of the values, however many there are; none of an empty list. */
 export function isOneOf(column: Column, values: readonly (string | number)[]): Condition {
   return {
     name: `${column.name} in`,
     values: [JSON.stringify(values)],
     sql: ([bound], json) => json.isIn(sql`${column}`, bound ?? []),
-  }
-}
-
-/**
- * The row is of this sandbox: for reads by id. Most rows are, and a database that cannot know that would look through
- * all of them for the ids.
- */
-export function isInSandbox(column: Column, sandboxId: string): Condition {
-  return {
-    name: `${column.name} likely =`,
-    values: [sandboxId],
-    sql: ([bound], json) => json.likely(eq(column, bound)),
   }
 }
 

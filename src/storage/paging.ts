@@ -3,6 +3,7 @@
 import { type Column, sql } from 'drizzle-orm'
 import { invalid, Refusal } from '../domain/errors.ts'
 import { type CursorValue, cursorsOf } from './cursor.ts'
+import { is, isAlso } from './filter.ts'
 import type { Condition, Conditions, Parents, Reader, Selection } from './read.ts'
 
 export interface PageArgs {
@@ -69,9 +70,15 @@ export async function selectPages<Row>(
 ): Promise<Map<string, Page<Row>>> {
   const { reader, where, parents } = list
   const { size, sorting, positionsOf, pageOf } = plan(list)
-  const [only = '', ...others] = parents.ids
-  const conditions = [...where, ...positionsOf(others.length === 0 ? only : '')]
-  const rows = await reader.rowsOfEach(parents, conditions, { sorting, limit: size + 1, only: list.only })
+  const options = { sorting, limit: size + 1, only: list.only }
+  const [parentId = '', ...others] = parents.ids
+  if (others.length === 0) {
+    const isParent = (parents.isFewRows ? isAlso : is)(parents.column, parentId)
+    const rows = await reader.rows([isParent, ...where, ...positionsOf(parentId)], options)
+    const totalCount = () => reader.count([isParent, ...where])
+    return new Map([[parentId, pageOf({ rows, parentId, totalCount })]])
+  }
+  const rows = await reader.rowsOfEach(parents, [...where, ...positionsOf('')], options)
   const key = propertyOf(reader, parents.column)
   const groups = Map.groupBy(rows, (row) => String((row as Record<string, unknown>)[key]))
   let counts: Promise<Map<string, number>> | undefined

@@ -17,7 +17,9 @@ export type Conditions = readonly (Condition | undefined)[]
 /** The properties that are looked at; a row that is read for it has the others not. */
 export interface Selection {
   names: readonly string[]
-  /** The names in one text. */
+  /** Whether the place of rows in their list is asked for. */
+  hasPlaces: boolean
+  /** All of this in one text. */
   key: string
 }
 export interface Sorting {
@@ -50,6 +52,7 @@ export function reader<T extends SQLiteTable, Left extends keyof T['$inferSelect
   const without: readonly PropertyKey[] = options.without ?? []
   const columns = Object.entries<Column>(getTableColumns(table)).filter(([key]) => !without.includes(key))
   const choose = chooser<Row>(columns)
+  const ids = columns.filter(([key]) => key === 'id').map(([, column]) => column)
   const statements = new Map<string, Statement>()
   const run = (shape: string, where: readonly Condition[], build: (where: SQL) => SQL, more: object = {}) => {
     const key = `${shape} ${where.map(({ name }) => name).join()}`
@@ -72,7 +75,8 @@ export function reader<T extends SQLiteTable, Left extends keyof T['$inferSelect
       where: Conditions,
       { sorting, limit, only }: { sorting?: Sorting; limit?: number; only?: Selection | undefined } = {},
     ): Promise<Row[]> {
-      const chosen = choose(only, sorting?.columns)
+      // What has no order is told apart by its id.
+      const chosen = choose(only, sorting?.columns ?? [], sorting ? [] : ids)
       const limited = limit === undefined ? sql`` : sql` limit ${sql.placeholder('limit')}`
       const rows = await run(
         `rows ${sortingKey(sorting)} ${limit === undefined} ${chosen.key}`,
@@ -85,11 +89,11 @@ export function reader<T extends SQLiteTable, Left extends keyof T['$inferSelect
 
     /** For each parent its first `limit` rows in an order: one statement, however many parents there are. */
     async rowsOfEach(
-      { column: parent, ids, isFewRows = false }: Parents,
+      { column: parent, ids: parentIds, isFewRows = false }: Parents,
       where: Conditions,
       { sorting, limit, only }: { sorting: Sorting; limit: number; only?: Selection | undefined },
     ): Promise<Row[]> {
-      const chosen = choose(only, [...sorting.columns, parent])
+      const chosen = choose(only, sorting.columns, [parent])
       const rows = await run(
         `each ${parent.name} ${sortingKey(sorting)} ${isFewRows} ${chosen.key}`,
         where.filter(isGiven),
@@ -104,7 +108,7 @@ export function reader<T extends SQLiteTable, Left extends keyof T['$inferSelect
             sorting,
             limit: sql.placeholder('limit'),
           }),
-        { parents: JSON.stringify(ids), limit },
+        { parents: JSON.stringify(parentIds), limit },
       )
       return rows.map(chosen.decode)
     },
@@ -173,25 +177,28 @@ const list = (columns: readonly Column[]): SQL =>
 /** Makes the function that settles which columns are read. What is asked for and is no column means: all of them. */
 function chooser<Row>(all: readonly [string, Column][]) {
   const keys = new Set(all.map(([key]) => key))
-  const choose = (names: readonly string[] | undefined, always: readonly Column[]) => {
-    const isAll = names === undefined || names.some((name) => !keys.has(name))
-    const chosen = isAll
+  const choose = (only: Selection | undefined, always: readonly Column[]) => {
+    const isAll = only === undefined || only.names.some((name) => !keys.has(name))
+    const wanted = isAll
       ? all
-      : all.filter(([key, column]) => key === 'id' || names.includes(key) || always.includes(column))
+      : all.filter(([key, column]) => only.names.includes(key) || always.includes(column))
+    // Rows that are only counted are read by one column, too.
+    const chosen = wanted.length > 0 ? wanted : all.slice(0, 1)
     return {
-      key: chosen === all ? '*' : chosen.map(([key]) => key).join(),
+      key: isAll ? '*' : chosen.map(([key]) => key).join(),
       columns: chosen.map(([, column]) => column),
       // Where not all is read, the selection vouches that the rest is not looked at.
       decode: rowDecoder<Row>(chosen),
     }
   }
   const known = new Map<string, ReturnType<typeof choose>>()
-  return (only: Selection | undefined, always: readonly Column[] = []) => {
-    const key = only ? `${only.key};${always.map(({ name }) => name).join()}` : '*'
+  return (only: Selection | undefined, places: readonly Column[], always: readonly Column[] = []) => {
+    const needed = only?.hasPlaces ? [...places, ...always] : always
+    const key = only ? `${only.key};${needed.map(({ name }) => name).join()}` : '*'
     let chosen = known.get(key)
     if (!chosen) {
       if (known.size >= MAX_STATEMENTS) known.clear()
-      chosen = choose(only?.names, always)
+      chosen = choose(only, needed)
       known.set(key, chosen)
     }
     return chosen

@@ -1,7 +1,7 @@
 // Runs as the API and the services see them. How a worker moves a run on is in run-lease.ts.
 import { and, eq, gt, gte, inArray, isNotNull, sql } from 'drizzle-orm'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { fixed, hasId, is, isInSandbox, isVisible } from './filter.ts'
+import { fixed, hasId, is, isAlso, isVisible } from './filter.ts'
 import { type Paging, selectPage, selectPages } from './paging.ts'
 import { reader, type Selection } from './read.ts'
 import { ACTIVE_STATUSES, appendEvent, isActive } from './run-event.ts'
@@ -39,7 +39,7 @@ export function runStore(database: Database) {
       only?: Selection,
     ): Promise<RunFacts[]> =>
       read.rows(
-        [isInSandbox(runs.sandboxId, sandboxId), hasId(runs.id, ids), isVisible(runs.destinationId, visible)],
+        [isAlso(runs.sandboxId, sandboxId), hasId(runs.id, ids), isVisible(runs.destinationId, visible)],
         { only },
       ),
 

@@ -1,7 +1,7 @@
 import { and, eq, inArray, ne, or, sql } from 'drizzle-orm'
 import type { MappingStatus } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { contains, hasId, is, isAmong, isInSandbox, isVisible, plausibleIds, since } from './filter.ts'
+import { contains, hasId, is, isAlso, isAmong, isVisible, plausibleIds, since } from './filter.ts'
 import { appendMappingChanges } from './mapping-change.ts'
 import { type Paging, selectPages } from './paging.ts'
 import { reader, type Selection } from './read.ts'
@@ -49,7 +49,7 @@ export function segmentMappingStore(database: Database) {
     ): Promise<Row<'segmentMappings'>[]> =>
       read.rows(
         [
-          isInSandbox(mappings.sandboxId, sandboxId),
+          isAlso(mappings.sandboxId, sandboxId),
           hasId(mappings.id, ids),
           isVisible(mappings.destinationId, visible),
         ],

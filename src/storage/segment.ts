@@ -1,7 +1,7 @@
 import { and, eq, exists, inArray, like, ne, or, type SQL, sql } from 'drizzle-orm'
 import type { SegmentStatus } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { contains, fixed, hasId, is, isAmong, isInSandbox, isVisible, since } from './filter.ts'
+import { contains, fixed, hasId, is, isAlso, isAmong, isVisible, since } from './filter.ts'
 import { type Direction, type Paging, selectPage } from './paging.ts'
 import { type Condition, reader, type Selection } from './read.ts'
 import { ACTIVE_STATUSES } from './run-event.ts'
@@ -65,7 +65,7 @@ export function segmentStore(database: Database) {
       visible: readonly string[] | null = null,
       only?: Selection,
     ): Promise<Row<'segments'>[]> =>
-      read.rows([isInSandbox(segments.sandboxId, sandboxId), hasId(segments.id, ids), isShownTo(visible)], {
+      read.rows([isAlso(segments.sandboxId, sandboxId), hasId(segments.id, ids), isShownTo(visible)], {
         only,
       }),
 

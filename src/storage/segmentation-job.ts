@@ -1,7 +1,7 @@
 import { and, eq, inArray } from 'drizzle-orm'
 import type { JobStatus } from '../domain/model.ts'
 import type { Database, Query } from './database.ts'
-import { hasId, isInSandbox } from './filter.ts'
+import { hasId, isAlso } from './filter.ts'
 import { reader } from './read.ts'
 import type { NewRow, Row } from './tables.ts'
 
@@ -14,7 +14,7 @@ export function segmentationJobStore(database: Database) {
 
   return {
     byIds: (sandboxId: string, ids: readonly string[]): Promise<Row<'segmentationJobs'>[]> =>
-      read.rows([isInSandbox(segmentationJobs.sandboxId, sandboxId), hasId(segmentationJobs.id, ids)]),
+      read.rows([isAlso(segmentationJobs.sandboxId, sandboxId), hasId(segmentationJobs.id, ids)]),
 
     /** The job that is waiting or at work; there is at most one in a sandbox. */
     async active(sandboxId: string): Promise<Row<'segmentationJobs'> | null> {

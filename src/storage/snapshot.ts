@@ -2,7 +2,7 @@
 // versions for good, even if the job never ends. Until it succeeds they date from 1970, and count for nothing.
 import { and, eq, gt, isNotNull } from 'drizzle-orm'
 import type { Database } from './database.ts'
-import { fixed, hasId, is, isInSandbox } from './filter.ts'
+import { fixed, hasId, is, isAlso } from './filter.ts'
 import { type Paging, selectPages } from './paging.ts'
 import { reader } from './read.ts'
 import type { Row } from './tables.ts'
@@ -18,7 +18,7 @@ export function snapshotStore(database: Database) {
 
   return {
     byIds: (sandboxId: string, ids: readonly string[]): Promise<Row<'snapshots'>[]> =>
-      read.rows([isInSandbox(snapshots.sandboxId, sandboxId), hasId(snapshots.id, ids), finished]),
+      read.rows([isAlso(snapshots.sandboxId, sandboxId), hasId(snapshots.id, ids), finished]),
 
     /** Those of each of the segments, newest first. */
     pagesBySegment(segmentIds: readonly string[], { sandboxId, ...paging }: Paging & { sandboxId: string }) {

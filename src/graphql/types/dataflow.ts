@@ -73,7 +73,7 @@ dataflow.implement({
       type: segmentMappingConnection,
       description: 'The segments mapped in it, oldest first, unmapped ones included.',
       args: mappingArgs(t.arg),
-      extensions: { ...MAPPING_LOOKUP, ...reads().extensions },
+      extensions: { ...MAPPING_LOOKUP, ...reads('id').extensions },
       resolve: ({ id }, args, { pages, parts }, info) =>
         pages.mappingsOfDataflow.load(id, mappingPage(args, parts.guardrails, info)),
     }),
@@ -85,7 +85,7 @@ dataflow.implement({
         orderBy: t.arg({ type: runOrder, description: 'Another order.' }),
         ...pageArgs(t.arg),
       },
-      ...reads(),
+      ...reads('id'),
       resolve: ({ id }, { filter, orderBy, ...args }, { pages }, info) =>
         pages.runsOfDataflow.load(id, { filter, orderBy, args, only: selectionOf(info) }),
     }),

@@ -60,7 +60,7 @@ destination.implement({
       type: dataflowConnection,
       description: 'The dataflows that lead there, oldest first.',
       args: pageArgs(t.arg),
-      ...reads(),
+      ...reads('id'),
       resolve: ({ id }, args, { pages }, info) =>
         pages.dataflowsOfDestination.load(id, { args, only: selectionOf(info) }),
     }),
@@ -68,7 +68,7 @@ destination.implement({
       type: segmentMappingConnection,
       description: 'What a partner needs to put names to the ids it receives, oldest first.',
       args: mappingArgs(t.arg),
-      extensions: { ...MAPPING_LOOKUP, ...reads().extensions },
+      extensions: { ...MAPPING_LOOKUP, ...reads('id').extensions },
       resolve: ({ id }, args, { pages, parts }, info) =>
         pages.mappingsOfDestination.load(id, mappingPage(args, parts.guardrails, info)),
     }),

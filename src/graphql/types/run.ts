@@ -74,7 +74,7 @@ run.implement({
     files: t.field({
       type: [runFile],
       description: 'The files that are at the destination, part by part.',
-      ...reads(),
+      ...reads('id'),
       resolve: ({ id }, _, { loaders }) => loaders.runFiles.load(id),
     }),
     error: t.field({
@@ -90,7 +90,7 @@ run.implement({
         filter: t.arg({ type: rejectionFilter, description: 'Only those that match.' }),
         ...pageArgs(t.arg),
       },
-      ...reads(),
+      ...reads('id'),
       resolve: ({ id }, { filter, ...args }, { pages }) =>
         pages.rejectionsOfRun.load(id, { filter: decodeRejectionFilter(filter), args }),
     }),

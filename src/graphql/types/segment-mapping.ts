@@ -67,7 +67,7 @@ segmentMapping.implement({
       type: run,
       nullable: true,
       description: 'Its newest run; null when it was never sent.',
-      ...reads(),
+      ...reads('id'),
       resolve: async ({ id }, _, { loaders }) => (await loaders.runsOfMapping.load(id))[0],
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the row was made.' }),

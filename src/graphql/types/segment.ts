@@ -59,14 +59,14 @@ segment.implement({
       type: snapshotConnection,
       description: 'All evaluations that are known, newest first.',
       args: pageArgs(t.arg),
-      ...reads(),
+      ...reads('id'),
       resolve: ({ id }, args, { pages }) => pages.snapshotsOfSegment.load(id, { args }),
     }),
     mappings: t.field({
       type: segmentMappingConnection,
       description: 'The dataflows that it is mapped in, oldest first.',
       args: pageArgs(t.arg),
-      ...reads(),
+      ...reads('id'),
       resolve: ({ id }, args, { pages, parts }, info) => {
         const { maxPageSize } = parts.guardrails
         return pages.mappingsOfSegment.load(id, { args, maxPageSize, only: selectionOf(info) })
@@ -76,7 +76,7 @@ segment.implement({
       type: runConnection,
       description: 'Its exports, newest first.',
       args: { filter: t.arg({ type: runFilter, description: 'Only those that match.' }), ...pageArgs(t.arg) },
-      ...reads(),
+      ...reads('id'),
       resolve: ({ id }, { filter, ...args }, { pages }, info) =>
         pages.runsOfSegment.load(id, { filter, args, only: selectionOf(info) }),
     }),

@@ -1,0 +1,1 @@
+CREATE INDEX `segment_mappings_dataflow` ON `segment_mappings` (`dataflow_id`,`id`);
