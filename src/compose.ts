@@ -8,6 +8,8 @@ import { segmentationWorker } from './engine/segmentation.ts'
 import { runWorker } from './engine/worker.ts'
 import type { ApiParts } from './graphql/context.ts'
 import { liveParts } from './graphql/live-parts.ts'
+import { schema } from './graphql/schema.ts'
+import { anyDocument, trustedDocuments } from './graphql/trusted-documents.ts'
 import { httpServer } from './http/server.ts'
 import { loadSecretsKey, requireSecretsKey } from './secrets-key.ts'
 import { activationService } from './services/activation.ts'
@@ -70,7 +72,10 @@ export async function compose(
   const exports = runWorker({ ...parts, concurrency: config.workers })
   const segmentation = segmentationWorker({ ...parts, newId })
   let isEngineRunning = false
-  const server = httpServer({ parts: api, config, isEngineRunning: () => isEngineRunning })
+  const { folder, only } = config.trustedDocuments
+  const { maxQueryDepth } = config.guardrails
+  const documents = folder === null ? anyDocument : trustedDocuments(folder, { only, schema, maxQueryDepth })
+  const server = httpServer({ parts: api, config, documents, isEngineRunning: () => isEngineRunning })
 
   return {
     ...api,

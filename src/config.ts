@@ -31,6 +31,8 @@ export interface Config {
   trustedIssuer: TrustedIssuer | null
   /** What one token may ask in a minute, over all its connections to this process. */
   requestsPerMinute: number
+  /** The folder of documents that clients may ask for by id, absolute, and whether nothing else is executed. */
+  trustedDocuments: { folder: string | null; only: boolean }
   guardrails: Guardrails
   /** Live at the same time, over all connections. */
   maxSubscriptionsPerToken: number
@@ -54,7 +56,7 @@ export class ConfigError extends Error {
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim()))
-  const parsed = settings.safeParse(given)
+  const parsed = consistent.safeParse(given)
   if (!parsed.success) {
     throw new ConfigError(
       parsed.error.issues.map((issue) => `${issue.path.join('.') || 'settings'}: ${issue.message}`),
@@ -143,8 +145,15 @@ const settings = z.object({
   OIDC_SANDBOX_CLAIM: z.string().optional(),
   OIDC_DESTINATIONS_CLAIM: z.string().optional(),
   RATE_LIMIT_PER_MINUTE: integer(1, 100_000_000).default(60_000),
+  TRUSTED_DOCUMENTS: z.string().optional(),
+  TRUSTED_DOCUMENTS_ONLY: flag.default(false),
   GATEWAY_URL: z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// address' }).optional(),
   GATEWAY_TOKEN: z.string().optional(),
+})
+
+const consistent = settings.refine((env) => env.TRUSTED_DOCUMENTS || !env.TRUSTED_DOCUMENTS_ONLY, {
+  path: ['TRUSTED_DOCUMENTS_ONLY'],
+  error: 'needs TRUSTED_DOCUMENTS: without a folder nothing could be asked',
 })
 
 function toConfig(env: z.infer<typeof settings>): Config {
@@ -163,6 +172,10 @@ function toConfig(env: z.infer<typeof settings>): Config {
     organizationId: env.ORGANIZATION_ID,
     graphiql: env.GRAPHIQL ?? isLoopback,
     introspection: env.INTROSPECTION,
+    trustedDocuments: {
+      folder: env.TRUSTED_DOCUMENTS === undefined ? null : path.resolve(env.TRUSTED_DOCUMENTS),
+      only: env.TRUSTED_DOCUMENTS_ONLY,
+    },
     trustedIssuer: issuerOf(env),
     requestsPerMinute: env.RATE_LIMIT_PER_MINUTE,
     guardrails: {

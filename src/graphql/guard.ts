@@ -2,15 +2,17 @@
 // that this plugin is part of.
 import {
   type DocumentNode,
+  type ExecutionResult,
   type GraphQLError,
   GraphQLError as GraphQLErrorClass,
   type GraphQLSchema,
   getOperationAST,
   validate,
 } from 'graphql'
-import type { Plugin } from 'graphql-yoga'
+import { isAsyncIterable, type Plugin } from 'graphql-yoga'
 import type { Session } from '../domain/access.ts'
-import type { Guardrails } from '../domain/ports.ts'
+import type { Guardrails, Logger } from '../domain/ports.ts'
+import { auditRefused } from './audit.ts'
 import { compiledQueries } from './compiled.ts'
 import { costOf } from './cost.ts'
 import { beforeDeadline } from './deadline.ts'
@@ -21,6 +23,7 @@ import { refusal } from './refusal.ts'
 
 export interface GuardOptions {
   guardrails: Guardrails
+  log: Logger
   introspection: 'always' | 'authenticated' | 'never'
   /** How long a query or mutation may take, in milliseconds. */
   deadlineMs?: number
@@ -36,7 +39,7 @@ const MAX_VARIABLE_DEPTH = 64
 const CACHED_DOCUMENTS = 256
 
 export function useGuard(options: GuardOptions): Plugin<Caller> {
-  const { guardrails, introspection, deadlineMs = DEADLINE_MS } = options
+  const { guardrails, introspection, deadlineMs = DEADLINE_MS, log } = options
   const documents = documentCache(guardrails.maxQueryDepth)
   const mayIntrospect = ({ session }: Caller) =>
     introspection === 'always' || (introspection === 'authenticated' && session !== undefined)
@@ -52,21 +55,31 @@ export function useGuard(options: GuardOptions): Plugin<Caller> {
   }
   const forbiddenFields = fieldAccess()
   const compiled = compiledQueries()
-  const operationErrors = (args: ExecutionArgs, { session }: Caller): readonly GraphQLError[] => {
+  const reckon = (args: ExecutionArgs, { session }: Caller): Reckoned => {
     const { schema, document, operationName } = args
     const variables = args.variableValues ?? {}
     const operation = getOperationAST(document, operationName)
-    if (!operation)
-      return [refusal('OPERATION_RESOLUTION_FAILURE', 'Name one of the operations of the document.')]
-    const forbidden = session ? forbiddenFields(session, { schema, document, operation }) : []
-    if (forbidden.length > 0) return forbidden
-    if (isDeeper(variables, MAX_VARIABLE_DEPTH)) {
-      return [refusal('BAD_USER_INPUT', `Variables must be nested at most ${MAX_VARIABLE_DEPTH} deep.`)]
+    if (!operation) {
+      return {
+        errors: [refusal('OPERATION_RESOLUTION_FAILURE', 'Name one of the operations of the document.')],
+      }
     }
-    const cost = costOf({ schema, document, operation, variables, guardrails })
-    if (cost <= guardrails.maxQueryCost) return []
-    const message = `The operation may cost at most ${guardrails.maxQueryCost}: ask for smaller pages or fewer fields.`
-    return [refusal('COST_LIMIT', message)]
+    const refused = (errors: readonly GraphQLError[], cost?: Cost): Reckoned => {
+      if (session) auditRefused(log, session, { operation, errors })
+      return { errors, ...(cost && { extensions: { cost } }) }
+    }
+    const forbidden = session ? forbiddenFields(session, { schema, document, operation }) : []
+    if (forbidden.length > 0) return refused(forbidden)
+    if (isDeeper(variables, MAX_VARIABLE_DEPTH)) {
+      const message = `Variables must be nested at most ${MAX_VARIABLE_DEPTH} deep.`
+      return refused([refusal('BAD_USER_INPUT', message)])
+    }
+    const maximumAvailable = guardrails.maxQueryCost
+    const requestedQueryCost = costOf({ schema, document, operation, variables, guardrails })
+    const cost = { requestedQueryCost, maximumAvailable }
+    if (requestedQueryCost <= maximumAvailable) return { extensions: { cost } }
+    const message = `The operation may cost at most ${maximumAvailable}: ask for smaller pages or fewer fields.`
+    return refused([refusal('COST_LIMIT', message)], cost)
   }
 
   return {
@@ -81,8 +94,9 @@ export function useGuard(options: GuardOptions): Plugin<Caller> {
       })
     },
     onExecute({ args, executeFn, setExecuteFn, setResultAndStopExecution, context }) {
-      const errors = operationErrors(args, context)
-      if (errors.length > 0) return setResultAndStopExecution({ errors })
+      const reckoned = reckon(args, context)
+      if (reckoned.errors) return setResultAndStopExecution(reckoned)
+      const { extensions } = reckoned
       const isHidden = !mayIntrospect(context)
       setExecuteFn(async (given) => {
         const answer = await beforeDeadline(compiled(given, documents.of(args.document)), deadlineMs)
@@ -93,15 +107,36 @@ export function useGuard(options: GuardOptions): Plugin<Caller> {
           late.abort(new Error('the deadline of an operation has passed')),
         )
       })
-      return { onExecuteDone: (done) => (isHidden ? scrub(done) : undefined) }
+      return {
+        onExecuteDone({ result, setResult }) {
+          if (isAsyncIterable(result)) return
+          const shown = isHidden ? scrubbed(result) : result
+          setResult({ ...shown, extensions: { ...shown.extensions, ...extensions } })
+        },
+      }
     },
     onSubscribe({ args, setResultAndStopExecution, context }) {
-      const errors = operationErrors(args, context)
-      if (errors.length > 0) return setResultAndStopExecution({ errors })
+      const reckoned = reckon(args, context)
+      if (reckoned.errors) return setResultAndStopExecution(reckoned)
       const isHidden = !mayIntrospect(context)
-      return { onSubscribeResult: (done) => (isHidden ? scrub(done) : undefined) }
+      return {
+        onSubscribeResult({ result, setResult }) {
+          if (isHidden && !isAsyncIterable(result)) setResult(scrubbed(result))
+        },
+      }
     },
   }
+}
+
+/** What a client is told of the price of its operation, before it is executed. */
+interface Cost {
+  requestedQueryCost: number
+  maximumAvailable: number
+}
+interface Reckoned {
+  /** Why the operation is not executed. */
+  errors?: readonly GraphQLError[]
+  extensions?: { cost: Cost }
 }
 
 interface ExecutionArgs {
@@ -150,17 +185,16 @@ function documentCache(maxDepth: number) {
   }
 }
 
-/** Takes names of the schema out of messages that graphql-js makes while it reads variables. */
-function scrub({ result, setResult }: { result: unknown; setResult: (result: never) => void }): void {
-  if (typeof result !== 'object' || result === null || !('errors' in result) || !Array.isArray(result.errors))
-    return
+/** Without names of the schema in messages that graphql-js makes while it reads variables. */
+function scrubbed(result: ExecutionResult): ExecutionResult {
+  if (!result.errors) return result
   const errors = result.errors.map((error: GraphQLError) => {
     const message = error.message.replace(/ ?Did you mean .*$/s, '')
     if (message === error.message) return error
     const { nodes, path, originalError, extensions } = error
     return new GraphQLErrorClass(message, { nodes, path, originalError: originalError ?? null, extensions })
   })
-  setResult({ ...result, errors } as never) // the hook's type is that of any engine's result
+  return { ...result, errors }
 }
 
 /** Whether plain data nests deeper than a limit; without recursion, because it may be very deep. */

@@ -1,10 +1,10 @@
 // What the outside may see of an error. Refusals, missing rights and outages speak for themselves;
 // everything else is a bug: logged here with a reference, and masked.
-import { randomUUID } from 'node:crypto'
 import { GraphQLError } from 'graphql'
 import { AccessError, Refusal, Unavailable } from '../domain/errors.ts'
 import type { Logger } from '../domain/ports.ts'
 import type { ErrorCode } from './error-code.ts'
+import { requestId } from './request-id.ts'
 
 const RETRY_AFTER_SECONDS = '5'
 
@@ -28,10 +28,19 @@ export function errorMask(log: Logger) {
     }
     // Not `cause`: a GraphQLError around a plain error of a scalar is that error's public form only when made here.
     if (error instanceof GraphQLError && cause instanceof GraphQLError) return coded(error)
-    const requestId = randomUUID()
-    log.error({ error: cause, requestId, path: place?.path }, 'an unexpected error was masked')
-    return say('INTERNAL_SERVER_ERROR', 'Unexpected error.', { requestId })
+    const reference = { requestId: requestId() }
+    log.error({ error: cause, ...reference, path: place?.path }, 'an unexpected error was masked')
+    return say('INTERNAL_SERVER_ERROR', 'Unexpected error.', reference)
   }
+}
+
+/** The code that an error will have outside. */
+export function publicCode(error: unknown): string {
+  const cause = rootCause(error)
+  if (cause instanceof Refusal) return 'BAD_USER_INPUT'
+  if (cause instanceof AccessError || cause instanceof Unavailable) return cause.code
+  if (cause instanceof GraphQLError) return String(cause.extensions.code ?? 'BAD_USER_INPUT')
+  return 'INTERNAL_SERVER_ERROR'
 }
 
 /**

@@ -34,9 +34,10 @@ import './types/segment-rule.ts'
 import './types/segmentation-job.ts'
 import './types/snapshot.ts'
 import { defaultFieldResolver, isObjectType } from 'graphql'
+import { withAudit } from './audit.ts'
 import { builder } from './builder.ts'
 
-export const schema = builder.toSchema({ sortSchema: false })
+export const schema = withAudit(builder.toSchema({ sortSchema: false }))
 
 // What reads a property of its own name is what GraphQL does without a resolver, and compiled queries then inline it.
 for (const type of Object.values(schema.getTypeMap())) {

@@ -2,29 +2,28 @@
 import { isUtf8 } from 'node:buffer'
 import type { GraphQLParams } from 'graphql-yoga'
 import { refusal } from '../graphql/refusal.ts'
+import type { TrustedDocuments } from '../graphql/trusted-documents.ts'
 
 export const MAX_BODY = 256 * 1024
-const KNOWN = new Set(['query', 'variables', 'operationName', 'extensions'])
+const KNOWN = new Set(['query', 'documentId', 'variables', 'operationName', 'extensions'])
 const BYTE_ORDER_MARK = 0xef
 
-/** @throws GraphQLError BAD_REQUEST for a body that is no GraphQL request */
-export function readParams(body: Uint8Array): GraphQLParams & { query: string } {
+/** @throws GraphQLError for a body that is no GraphQL request, or names no document that may be executed */
+export function readParams(body: Uint8Array, documents: TrustedDocuments): GraphQLParams & { query: string } {
   const params = parseJson(body)
   if (Array.isArray(params)) throw badRequest('Send one operation; batches are not taken.')
   if (!isObject(params)) throw badRequest('The body must be a JSON object.')
   const unknown = Object.keys(params).find((name) => !KNOWN.has(name) && params[name] != null)
   if (unknown !== undefined)
     throw badRequest(`There is no parameter ${JSON.stringify(unknown.slice(0, 80))}.`)
-  const { query, variables, operationName, extensions } = params
-  if (query == null) throw badRequest('Must provide query string.')
-  if (typeof query !== 'string') throw badRequest('query must be a string.')
+  const { variables, operationName, extensions } = params
   if (operationName != null && typeof operationName !== 'string') {
     throw badRequest('operationName must be a string.')
   }
   if (variables != null && !isObject(variables)) throw badRequest('variables must be an object.')
   if (extensions != null && !isObject(extensions)) throw badRequest('extensions must be an object.')
   return {
-    query,
+    query: documents.textOf(params),
     ...(variables && { variables }),
     ...(operationName && { operationName }),
     ...(extensions && { extensions }),

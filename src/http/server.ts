@@ -2,6 +2,8 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { ApiParts } from '../graphql/context.ts'
+import { withRequestId } from '../graphql/request-id.ts'
+import { anyDocument, type TrustedDocuments } from '../graphql/trusted-documents.ts'
 import { type Answer, denialAnswer, errorAnswer, unavailableAnswer } from './answer.ts'
 import { authenticator } from './auth.ts'
 import { importRoute } from './import-route.ts'
@@ -17,6 +19,8 @@ import { type EdgeConfig, gatewayYoga } from './yoga.ts'
 export interface HttpServerOptions {
   parts: ApiParts
   config: EdgeConfig & { host: string; port: number; requestsPerMinute: number }
+  /** Which documents are known or allowed; any when absent. */
+  documents?: TrustedDocuments
   /** Whether this gateway's engine runs: a part of being ready. */
   isEngineRunning: () => boolean
 }
@@ -34,14 +38,19 @@ const MAX_HEADERS = 16 * 1024
 const MAX_HEADER_LINES = 100
 const MAX_REQUESTS_PER_SOCKET = 1_000
 
-export function httpServer({ parts, config, isEngineRunning }: HttpServerOptions): HttpServer {
+export function httpServer({
+  parts,
+  config,
+  documents = anyDocument,
+  isEngineRunning,
+}: HttpServerOptions): HttpServer {
   const { log } = parts
   const limits = newLimits({ clock: parts.clock, requestsPerMinute: config.requestsPerMinute })
   const authenticate = authenticator(parts, limits)
   const operations = operationCounts()
-  const yoga = gatewayYoga({ parts, config, authenticate, log, plugins: [operations.plugin] })
-  const short = shortWay({ yoga, authenticate, log })
-  const sockets = socketEdge({ parts, yoga, authenticate, log })
+  const yoga = gatewayYoga({ parts, config, authenticate, documents, log, plugins: [operations.plugin] })
+  const short = shortWay({ yoga, authenticate, documents, log })
+  const sockets = socketEdge({ parts, yoga, authenticate, documents, log })
   const importProfiles = importRoute(parts)
   const issueToken = oauthRoute({ parts, limits })
   const streams = new Set<ServerResponse>()
@@ -79,6 +88,22 @@ export function httpServer({ parts, config, isEngineRunning }: HttpServerOptions
     if (path === '/metrics') return metrics(req, admission.session)
     return errorAnswer(404, 'NOT_FOUND', 'There is nothing at this address. GraphQL is at /graphql.')
   }
+  const handle = async (req: IncomingMessage, res: ServerResponse) => {
+    const path = pathOf(req)
+    if (isDraining) res.setHeader('connection', 'close')
+    if (req.rawHeaders.length > 2 * MAX_HEADER_LINES) return send(req, res, tooManyHeaders)
+    if (path !== '/import') limitBodyTime(req, res)
+    try {
+      const result = await answer(req, res, path)
+      if (result) send(req, res, result)
+    } catch (error) {
+      const hasGone = req.destroyed && !req.complete
+      if (hasGone) return log.debug({ error, path }, 'a client went away')
+      log.error({ error, path }, 'a request failed')
+      if (!res.headersSent) send(req, res, unavailableAnswer)
+      else res.destroy()
+    }
+  }
   const server = http.createServer(
     {
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -88,22 +113,11 @@ export function httpServer({ parts, config, isEngineRunning }: HttpServerOptions
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
       maxHeaderSize: MAX_HEADERS,
     },
-    async (req, res) => {
-      const path = pathOf(req)
-      if (isDraining) res.setHeader('connection', 'close')
-      if (req.rawHeaders.length > 2 * MAX_HEADER_LINES) return send(req, res, tooManyHeaders)
-      if (path !== '/import') limitBodyTime(req, res)
-      try {
-        const result = await answer(req, res, path)
-        if (result) send(req, res, result)
-      } catch (error) {
-        const hasGone = req.destroyed && !req.complete
-        if (hasGone) return log.debug({ error, path }, 'a client went away')
-        log.error({ error, path }, 'a request failed')
-        if (!res.headersSent) send(req, res, unavailableAnswer)
-        else res.destroy()
-      }
-    },
+    (req, res) =>
+      withRequestId((id) => {
+        res.setHeader('x-request-id', id)
+        return handle(req, res)
+      }),
   )
   server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET
   server.on('upgrade', (req, socket, head) => sockets.upgrade(req, socket, head))

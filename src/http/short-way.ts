@@ -6,6 +6,7 @@ import { getOperationAST } from 'graphql'
 import type { Logger } from '../domain/ports.ts'
 import { errorMask } from '../graphql/public-error.ts'
 import { refusal } from '../graphql/refusal.ts'
+import type { TrustedDocuments } from '../graphql/trusted-documents.ts'
 import { type Answer, denialAnswer } from './answer.ts'
 import type { Authenticate } from './auth.ts'
 import { MAX_BODY, readParams } from './params.ts'
@@ -23,13 +24,18 @@ export interface ShortWay {
 
 const JSON_BODY = /^application\/json\s*(;\s*charset="?utf-?8"?\s*)?$/i
 
-export function shortWay(options: { yoga: GatewayYoga; authenticate: Authenticate; log: Logger }): ShortWay {
-  const { yoga, authenticate } = options
+export function shortWay(options: {
+  yoga: GatewayYoga
+  authenticate: Authenticate
+  documents: TrustedDocuments
+  log: Logger
+}): ShortWay {
+  const { yoga, authenticate, documents } = options
   const mask = errorMask(options.log)
 
   const execute = async (body: Uint8Array, admission: object) => {
     try {
-      const params = readParams(body)
+      const params = readParams(body, documents)
       const engine = yoga.getEnveloped({ params, ...admission })
       const document = engine.parse(params.query)
       const errors = engine.validate(engine.schema, document)

@@ -4,6 +4,7 @@ import type { WebSocket } from 'ws'
 import type { Logger } from '../domain/ports.ts'
 import type { ApiParts } from '../graphql/context.ts'
 import { errorMask } from '../graphql/public-error.ts'
+import type { TrustedDocuments } from '../graphql/trusted-documents.ts'
 import type { Admission, Authenticate, Credentials } from './auth.ts'
 import { publicJson } from './result.ts'
 import type { Seat } from './shared-streams.ts'
@@ -40,9 +41,10 @@ export function socketEngine(options: {
   parts: Pick<ApiParts, 'sessions'>
   yoga: GatewayYoga
   authenticate: Authenticate
+  documents: TrustedDocuments
   log: Logger
 }) {
-  const { yoga, authenticate } = options
+  const { yoga, authenticate, documents } = options
   const { sessions } = options.parts
   const mask = errorMask(options.log)
   // An operation's own parse, validate, execute and subscribe, with its context: found again when it is executed.
@@ -88,7 +90,7 @@ export function socketEngine(options: {
       else socket.once('close', unwatch)
       return true
     },
-    async onSubscribe({ extra, subscriptions }, id, { query, variables, operationName }) {
+    async onSubscribe({ extra, subscriptions }, id, payload) {
       if (Object.keys(subscriptions).length > MAX_OPERATIONS) {
         extra.socket.close(TOO_MANY_REQUESTS, 'Too many operations')
         return [new GraphQLError('Too many operations.')]
@@ -100,8 +102,10 @@ export function socketEngine(options: {
         return [new GraphQLError(message, { extensions: { code } })]
       }
       const seat: Seat = { outlet: outletOf(extra.socket, id) }
-      const engine = yoga.getEnveloped({ params: { query }, ...extra.admission, ...counted, seat })
       try {
+        const { variables, operationName } = payload
+        const query = documents.textOf(payload)
+        const engine = yoga.getEnveloped({ params: { query }, ...extra.admission, ...counted, seat })
         const { schema } = engine
         const document = engine.parse(query)
         const errors = engine.validate(schema, document)
@@ -123,8 +127,14 @@ export function socketEngine(options: {
     },
     execute: (args) => run('execute', args),
     subscribe: (args) => run('subscribe', args),
-    onNext: (_ctx, _id, _payload, _args, { data, errors }) =>
-      errors ? { ...(data !== undefined && { data }), errors: errors.map(publicJson) } : undefined,
+    onNext: (_ctx, _id, _payload, _args, { data, errors, extensions }) =>
+      errors
+        ? {
+            ...(data !== undefined && { data }),
+            errors: errors.map(publicJson),
+            ...(extensions && { extensions }),
+          }
+        : undefined,
     // The engine wraps what a stream throws; the masked error is inside.
     onError: (_ctx, _id, _payload, errors) =>
       errors.map((error) =>

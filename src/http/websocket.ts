@@ -5,6 +5,8 @@ import { handleProtocols } from 'graphql-ws'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Logger } from '../domain/ports.ts'
 import type { ApiParts } from '../graphql/context.ts'
+import { withRequestId } from '../graphql/request-id.ts'
+import type { TrustedDocuments } from '../graphql/trusted-documents.ts'
 import type { Authenticate, Credentials } from './auth.ts'
 import { credentialsOf, pathOf } from './request.ts'
 import { socketEngine } from './socket-engine.ts'
@@ -33,6 +35,7 @@ export function socketEdge(options: {
   parts: ApiParts
   yoga: GatewayYoga
   authenticate: Authenticate
+  documents: TrustedDocuments
   log: Logger
 }): SocketEdge {
   const { log } = options
@@ -64,7 +67,7 @@ export function socketEdge(options: {
             // Whoever is being closed may go on talking for a while.
             if (socket.readyState !== socket.OPEN) return
             try {
-              await handle(String(data))
+              await withRequestId(() => handle(String(data)))
             } catch (error) {
               // A socket that went away in the middle of an answer is nothing to report.
               if (socket.readyState !== socket.OPEN) return

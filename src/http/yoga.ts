@@ -6,6 +6,7 @@ import { type ApiContext, type ApiParts, contextFactory } from '../graphql/conte
 import { useGuard } from '../graphql/guard.ts'
 import { errorMask } from '../graphql/public-error.ts'
 import { schema } from '../graphql/schema.ts'
+import type { TrustedDocuments } from '../graphql/trusted-documents.ts'
 import { type Answer, denialAnswer, SECURITY_HEADERS, unavailableAnswer } from './answer.ts'
 import type { Admission, Authenticate } from './auth.ts'
 import { EVENT_STREAM, useEventStream } from './event-stream.ts'
@@ -36,10 +37,11 @@ export function gatewayYoga(options: {
   parts: ApiParts
   config: EdgeConfig
   authenticate: Authenticate
+  documents: TrustedDocuments
   log: Logger
   plugins?: Plugin[]
 }) {
-  const { parts, config, authenticate, log, plugins = [] } = options
+  const { parts, config, authenticate, documents, log, plugins = [] } = options
   const newContext = contextFactory(parts)
   const maskError = errorMask(log)
   return createYoga<EdgeContext, ApiContext>({
@@ -50,8 +52,8 @@ export function gatewayYoga(options: {
       return newContext(session, rate)
     },
     plugins: [
-      useDoor({ authenticate, config, log }),
-      useGuard({ ...config, guardrails: parts.guardrails }),
+      useDoor({ authenticate, config, documents, log }),
+      useGuard({ ...config, guardrails: parts.guardrails, log }),
       ...plugins,
       useSharedStreams(maskError),
       useEventStream(maskError, config.keepAliveMs),
@@ -73,10 +75,12 @@ export function gatewayYoga(options: {
 function useDoor({
   authenticate,
   config,
+  documents,
   log,
 }: {
   authenticate: Authenticate
   config: EdgeConfig
+  documents: TrustedDocuments
   log: Logger
 }): Plugin<object, EdgeContext> {
   return {
@@ -107,8 +111,13 @@ function useDoor({
         const body = await post.arrayBuffer().catch((error: unknown) => {
           throw error instanceof GraphQLError ? error : endedEarly()
         })
-        return readParams(new Uint8Array(body))
+        return readParams(new Uint8Array(body), documents)
       })
+    },
+    onParams({ request, params, setParams }) {
+      if (request.method !== 'GET') return
+      const documentId = new URL(request.url).searchParams.get('documentId')
+      setParams({ ...params, query: documents.textOf({ ...params, documentId }) })
     },
     onSubscribe({ args, setResultAndStopExecution }) {
       // Over HTTP alone: a client that does not ask for a stream would wait for the end of one.

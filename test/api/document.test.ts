@@ -45,7 +45,7 @@ describe('the schema', () => {
     try {
       const anonymous = (query: string) =>
         open.fetch({ body: JSON.stringify({ query }), headers: { authorization: '' } })
-      expect(await (await anonymous(ask)).json()).toEqual({
+      expect(await (await anonymous(ask)).json()).toMatchObject({
         data: { __schema: { queryType: { name: 'Query' } } },
       })
       for (const query of [

@@ -50,7 +50,7 @@ describe.each(ways)('a document, $name', ({ path }) => {
     const variables = '{"__proto__":false}'
     const body = `{"query":${JSON.stringify(query)},"operationName":"constructor","variables":${variables}}`
     const { text } = await at.send(path, { body })
-    expect(text).toBe(
+    expect(text.replace(/,"extensions":.*$/, '}')).toBe(
       '{"data":{"__proto__":{"constructor":"admin","__proto__":"admin","valueOf":"Viewer"},"hasOwnProperty":"Query"}}',
     )
     expect(({} as Record<string, unknown>).name).toBeUndefined()

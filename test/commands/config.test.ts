@@ -101,3 +101,12 @@ test('settings cannot be changed after they were read', () => {
   const config = readConfig({})
   expect(Object.isFrozen(config) && Object.isFrozen(config.guardrails)).toBe(true)
 })
+
+test('only trusted documents need a folder of them', () => {
+  expect(() => readConfig({ TRUSTED_DOCUMENTS_ONLY: 'true' })).toThrow('TRUSTED_DOCUMENTS_ONLY: needs')
+  const { folder, only } = readConfig({
+    TRUSTED_DOCUMENTS_ONLY: 'true',
+    TRUSTED_DOCUMENTS: 'x',
+  }).trustedDocuments
+  expect([path.isAbsolute(folder ?? ''), only]).toEqual([true, true])
+})

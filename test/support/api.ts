@@ -6,6 +6,7 @@ import type { Role } from '../../src/domain/model.ts'
 import type { Guardrails, Logger, TrustedIssuer } from '../../src/domain/ports.ts'
 import type { ApiParts } from '../../src/graphql/context.ts'
 import { liveParts } from '../../src/graphql/live-parts.ts'
+import { anyDocument, type TrustedDocuments } from '../../src/graphql/trusted-documents.ts'
 import { authenticator } from '../../src/http/auth.ts'
 import { newLimits } from '../../src/http/rate-limit.ts'
 import { httpServer } from '../../src/http/server.ts'
@@ -61,6 +62,7 @@ export async function testGateway(
     trustedIssuer?: TrustedIssuer
     /** Besides those that every gateway has. */
     drivers?: Driver[]
+    documents?: TrustedDocuments
     /** Takes everything that is logged; nobody does unless told. */
     log?: Logger
   } = {},
@@ -101,7 +103,8 @@ export async function testGateway(
   const config: EdgeConfig = { graphiql: true, introspection: 'authenticated', ...options.config }
   const { requestsPerMinute = 60_000 } = options
   const authenticate = authenticator(parts, newLimits({ clock, requestsPerMinute }))
-  const yoga = gatewayYoga({ parts, config, authenticate, log })
+  const { documents = anyDocument } = options
+  const yoga = gatewayYoga({ parts, config, authenticate, documents, log })
   const admin = (await services.token.ensureAdmin()) ?? ''
   const stops: (() => Promise<void>)[] = []
 
@@ -139,6 +142,7 @@ export async function testGateway(
       const server = httpServer({
         parts,
         config: { ...config, host: '127.0.0.1', port: 0, requestsPerMinute },
+        documents,
         isEngineRunning: () => true,
       })
       stops.push(() => server.stop(200))
