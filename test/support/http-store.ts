@@ -33,6 +33,8 @@ export async function httpStore(user: string, password: string): Promise<HttpSto
       () => response.destroy(), // the sender went away in the middle of a file
     )
   })
+  // Never the first to hang up: a client would find the connection cut when it comes back.
+  server.keepAliveTimeout = 0
   async function close() {
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
