@@ -5,7 +5,7 @@ import type { NewRow, Row } from './tables.ts'
 type Targets = Pick<Row<'runs'>, 'mappingId' | 'dataflowId' | 'destinationId'>
 
 export function activationStore(database: Database) {
-  const { db, tables } = database
+  const { db, tables, json } = database
   const { activations, runs, dataflows, destinations, segmentMappings: mappings } = tables
 
   return {
@@ -13,7 +13,7 @@ export function activationStore(database: Database) {
       db
         .select()
         .from(activations)
-        .where(and(eq(activations.sandboxId, sandboxId), inArray(activations.id, ids))),
+        .where(and(json.likely(eq(activations.sandboxId, sandboxId)), inArray(activations.id, ids))),
 
     /** The activation that holds an idempotency key of this token, however old. */
     async byIdempotencyKey(options: {
@@ -40,7 +40,7 @@ export function activationStore(database: Database) {
       db
         .select()
         .from(runs)
-        .where(and(eq(runs.sandboxId, sandboxId), inArray(runs.activationId, activationIds)))
+        .where(and(json.likely(eq(runs.sandboxId, sandboxId)), inArray(runs.activationId, activationIds)))
         .orderBy(runs.activationId, runs.id),
 
     /**

@@ -2,7 +2,9 @@ import type { SQL } from 'drizzle-orm'
 import { SQLiteSyncDialect } from 'drizzle-orm/sqlite-core'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { createStores } from '../../src/graphql/stores.ts'
+import { latestRunsOf } from '../../src/storage/latest-run.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { statementsOf } from '../support/statements.ts'
 
 let test: TestDatabase
 beforeEach(async () => {
@@ -36,10 +38,26 @@ it('every read by id searches by id, not through all rows of the sandbox', async
   expect(queries).toHaveLength(read.length)
   for (const query of queries) {
     const { sql, params } = new SQLiteSyncDialect().sqlToQuery(query)
-    const explain = {
-      toSQL: () => ({ sql: `explain query plan ${sql}`, params: params.map(() => '[]') }),
-    }
-    const plan = (await database.aside(explain)).map((row) => row[3]).join('\n')
+    const plan = await planOf(sql, params.length)
     expect(plan, sql).toMatch(/SEARCH \w+ USING INDEX sqlite_autoindex_\w+ \(id=\?\)/)
   }
 })
+
+it('so do the activations, their runs, and the newest runs of mappings, however many are named', async () => {
+  const { database, sandboxId } = test
+  const { activation } = createStores(database)
+  const ids = Array.from({ length: 50 }, (_, n) => `id_${n}`)
+  for (const [read, index] of [
+    [() => activation.byIds(sandboxId, ids), 'sqlite_autoindex_activations_1'],
+    [() => activation.runsOf(sandboxId, ids), 'runs_activation'],
+    [() => latestRunsOf(database, sandboxId, ids), 'runs_mapping'],
+  ] as const) {
+    const [sql = ''] = await statementsOf(read)
+    expect(await planOf(sql, sql.split('?').length - 1), sql).toContain(`INDEX ${index} (`)
+  }
+})
+
+async function planOf(sql: string, values: number): Promise<string> {
+  const explain = { toSQL: () => ({ sql: `explain query plan ${sql}`, params: Array(values).fill('[]') }) }
+  return (await test.database.aside(explain)).map((row) => row[3]).join('\n')
+}
