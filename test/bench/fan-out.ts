@@ -24,7 +24,7 @@ const { values: options } = parseArgs({
 })
 const SUBSCRIBERS = Number(options.subscribers)
 const RATE = Number(options.rate)
-const EVENTS = RATE * Number(options.seconds)
+const EVENTS = RATE * (UNTIMED_SECONDS + Number(options.seconds))
 
 const openFiles = Number(execFileSync('sh', ['-c', 'ulimit -n']).toString())
 if (openFiles < SUBSCRIBERS + 200) {
@@ -35,7 +35,7 @@ if (openFiles < SUBSCRIBERS + 200) {
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'gateway-bench-'))
 const children: ChildProcess[] = []
 try {
-  await fillApiData(path.join(dir, 'gateway.db'))
+  await fillApiData(path.join(dir, 'gateway.db'), 1)
   const server = start('fan-out-server.ts')
   const client = start('fan-out-client.ts')
   heading(
@@ -54,8 +54,9 @@ try {
   figure('all subscribed within', `${seconds.toFixed(1)} s`)
   figure(
     'memory per idle subscriber',
-    `${kilobytes(each)}, of it ${kilobytes(heap)} heap`,
-    bar(each < 25_000, 'under 25 KB'),
+    `${kilobytes(each)} resident, ${kilobytes(heap)} of heap`,
+    // What was free before may be used now: then there is more on the heap than was added to the process.
+    bar(Math.max(each, heap) < 25_000, 'under 25 KB'),
   )
 
   await order(client, 'expect', { untimed: RATE * UNTIMED_SECONDS })
