@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { activated, aWorld } from '../support/activation.ts'
 import { type TestGateway, type Tree, testGateway } from '../support/api.ts'
+import { admitted } from '../support/ws-client.ts'
 
 type World = Awaited<ReturnType<typeof world>>
 
@@ -158,6 +159,34 @@ describe('a partner', () => {
       expect(errors[0].extensions.code).toBe('FORBIDDEN')
       expect(errors[0].locations[0].line).toBe(1)
     }
+  })
+
+  it('is told the same over WebSocket', async () => {
+    const client = await admitted(await gateway.serve(), partner)
+    const ids = { id: own.destination.id, other: other.destination.id }
+    client.subscribe('1', 'query ($id: ID!) { destination(id: $id) { settings } }', ids)
+    client.subscribe(
+      '2',
+      'query ($id: ID!, $other: ID!) { a: node(id: $id) { id } b: node(id: $other) { id } }',
+      ids,
+    )
+    client.subscribe(
+      '3',
+      'subscription ($other: ID!) { segmentMappingChanged(destinationId: $other) { at } }',
+      ids,
+    )
+    client.subscribe('4', 'subscription { runUpdated { id } }')
+    const refusal = async (id: string) => {
+      const { payload } = await client.hear((message) => message.id === id && message.type !== 'complete')
+      const [error] = Array.isArray(payload) ? payload : payload.errors
+      return [error.extensions.code, error.message]
+    }
+    expect(await refusal('1')).toEqual(['FORBIDDEN', 'Destination.settings is not for partners.'])
+    await client.hear(({ id }) => id === '2')
+    expect(client.dataOf('2')).toEqual([{ a: { id: ids.id }, b: null }])
+    expect(await refusal('3')).toEqual(['BAD_USER_INPUT', `There is no destination with id "${ids.other}".`])
+    expect(await refusal('4')).toEqual(['FORBIDDEN', 'Subscription.runUpdated is not for partners.'])
+    client.socket.terminate()
   })
 
   it('may run its own operation of a document that has others', async () => {
