@@ -5,10 +5,9 @@ import { randomUUID } from 'node:crypto'
 
 const current = new AsyncLocalStorage<string>()
 
-/** Does the work under an id of its own, which it is handed. */
-export function withRequestId<T>(work: (id: string) => T): T {
-  const id = randomUUID()
-  return current.run(id, work, id)
+/** Does the work under an id of its own. */
+export function withRequestId<T>(work: () => T): T {
+  return current.run(randomUUID(), work)
 }
 
 /** The id of the work that is going on; a new one outside of any. */

@@ -48,6 +48,14 @@ query ChangedSince($destinationId: ID!, $since: DateTime!, $after: String) {
     }
   }
 }
+
+subscription Follow($destinationId: ID!, $after: String) {
+  segmentMappingChanged(destinationId: $destinationId, after: $after) {
+    cursor
+    mapping { number elementName elementStatus }
+    at
+  }
+}
 `
 
 const watcher = `# For whoever watches: the newest runs, and the story of one, live.
@@ -65,6 +73,10 @@ subscription Story($runId: ID!, $after: String) {
     at
   }
 }
+
+subscription AnyRun {
+  runUpdated { id status phase segment { name } progress { exported total percent } }
+}
 `
 
 export const EXAMPLE_TABS: ExampleTab[] = [
@@ -72,7 +84,7 @@ export const EXAMPLE_TABS: ExampleTab[] = [
   {
     query: partner,
     variables: pretty({
-      destinationId: 'dest_…',
+      destinationId: 'dst_…',
       numbers: [1, 2],
       since: '2026-01-01T00:00:00Z',
       after: null,

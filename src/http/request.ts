@@ -1,5 +1,6 @@
 // Reading requests and writing answers with node:http.
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { requestId } from '../graphql/request-id.ts'
 import { type Answer, SECURITY_HEADERS } from './answer.ts'
 import type { Credentials } from './auth.ts'
 
@@ -24,7 +25,7 @@ export function send(req: IncomingMessage, res: ServerResponse, answer: Answer):
   const { status, headers, body, text = JSON.stringify(body) } = answer
   // What is left of a body that nobody reads would be taken for the next request.
   if (!req.complete) res.setHeader('connection', 'close')
-  res.writeHead(status, { ...COMMON_HEADERS, ...headers })
+  res.writeHead(status, { ...COMMON_HEADERS, 'x-request-id': requestId(), ...headers })
   res.end(text)
 }
 

@@ -113,11 +113,7 @@ export function httpServer({
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
       maxHeaderSize: MAX_HEADERS,
     },
-    (req, res) =>
-      withRequestId((id) => {
-        res.setHeader('x-request-id', id)
-        return handle(req, res)
-      }),
+    (req, res) => withRequestId(() => handle(req, res)),
   )
   server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET
   server.on('upgrade', (req, socket, head) => sockets.upgrade(req, socket, head))

@@ -5,6 +5,7 @@ import type { Logger } from '../domain/ports.ts'
 import { type ApiContext, type ApiParts, contextFactory } from '../graphql/context.ts'
 import { useGuard } from '../graphql/guard.ts'
 import { errorMask } from '../graphql/public-error.ts'
+import { requestId } from '../graphql/request-id.ts'
 import { schema } from '../graphql/schema.ts'
 import type { TrustedDocuments } from '../graphql/trusted-documents.ts'
 import { type Answer, denialAnswer, SECURITY_HEADERS, unavailableAnswer } from './answer.ts'
@@ -129,6 +130,7 @@ function useDoor({
       if (rate) {
         for (const [name, value] of Object.entries(rateHeaders(rate))) response.headers.set(name, value)
       }
+      response.headers.set('x-request-id', requestId())
       const isPage = response.headers.get('content-type')?.startsWith('text/html')
       for (const [name, value] of Object.entries(SECURITY_HEADERS)) {
         const isPolicy = isPage && name === 'content-security-policy'
