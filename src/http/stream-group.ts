@@ -10,7 +10,7 @@ const MAX_WAITING = 16 * 1024
 const SLICE = 250
 /** Texts are kept for those who are a little behind, and not for ever. */
 const MAX_TEXTS = 128
-const TEXTS_KEPT_MS = 5_000
+const TEXTS_KEPT_MS = 1_000
 
 /** Where a subscriber is sent its texts. */
 export interface Outlet {
@@ -109,6 +109,8 @@ export function streamGroup<T>(options: {
           return await read(member.place)
         }
         await sendAll(member, rows)
+        // A long story, or many who catch up at once, must not keep all others waiting.
+        await nextTurn()
       }
     } catch (error) {
       end(member, error)

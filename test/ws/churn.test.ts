@@ -2,11 +2,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { type TestGateway, testGateway } from '../support/api.ts'
 import { aQueuedRun } from '../support/export-scene.ts'
+import { settledMemory } from '../support/memory.ts'
 import { rawSocket } from '../support/raw-socket.ts'
 import { happen } from '../support/run-log.ts'
 import { admitted } from '../support/ws-client.ts'
@@ -48,18 +47,9 @@ async function handles(): Promise<string[]> {
   return process.getActiveResourcesInfo().sort()
 }
 
-const collectGarbage = (() => {
-  setFlagsFromString('--expose-gc')
-  return runInNewContext('gc') as () => void
-})()
-/** In bytes, with what is garbage gone. */
 async function memory() {
-  for (let pass = 0; pass < 3; pass += 1) {
-    collectGarbage()
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-  const { heapUsed, arrayBuffers, rss } = process.memoryUsage()
-  return { used: heapUsed + arrayBuffers, rss }
+  const { heap, buffers, rss } = await settledMemory()
+  return { used: heap + buffers, rss }
 }
 
 async function manyClients(): Promise<ChildProcess> {
@@ -80,6 +70,7 @@ it('2,000 sockets opened and cut, three times over: memory and handles return to
     const clients = await manyClients()
     expect(openSockets()).toBe(COUNT)
     expect(waiting).toBe(1)
+    expect(((await memory()).used - before.memory.used) / COUNT).toBeLessThan(25_000)
     await happen(gateway.test, runId, 'PROGRESS', round)
     clients.kill('SIGKILL')
     await once(clients, 'exit')

@@ -5,6 +5,7 @@ import { schema } from '../../src/graphql/schema.ts'
 import { encodeLogCursor } from '../../src/storage/log-cursor.ts'
 import { type TestGateway, testGateway } from '../support/api.ts'
 import { aQueuedRun } from '../support/export-scene.ts'
+import { settledMemory } from '../support/memory.ts'
 import { happen as happenTo } from '../support/run-log.ts'
 import { admitted, type WsClient } from '../support/ws-client.ts'
 
@@ -138,10 +139,15 @@ describe('a slow subscriber', () => {
     const slow = await watching(gateway.admin, null, FAT)
     await heard([fast, slow], 1)
     slow.socket.pause()
+    const before = await settledMemory()
     for (let received = 1; received <= 600; received += 1) await happen('PROGRESS', received, TEXT)
     await heard([fast], 601)
     // Twelve megabytes went by: more than the system keeps for a connection.
     expect(told(slow).length).toBe(1)
+    await vi.waitFor(
+      async () => expect((await settledMemory()).buffers - before.buffers).toBeLessThan(500_000),
+      { timeout: 10_000 },
+    )
     const pages = vi.spyOn(gateway.parts.feed, 'page')
     slow.socket.resume()
     await happen('SUCCEEDED', 600)
