@@ -1,5 +1,5 @@
 import { authorize, type Session } from '../domain/access.ts'
-import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
+import { invalid, notFound, Refusal, Unavailable, type UserError } from '../domain/errors.ts'
 import type { Rule, SegmentStatus } from '../domain/model.ts'
 import { segmentsNamedIn } from '../domain/rule.ts'
 import { printRule } from '../domain/rule-text.ts'
@@ -13,6 +13,10 @@ import { evaluateSegments } from './segment-evaluation.ts'
 import { previewSegment, type SegmentPreview } from './segment-preview.ts'
 import { type RuleInContext, requireRule } from './segment-rule.ts'
 import { againWhenStale } from './stale.ts'
+
+/** All of them read in one thread: more would only wait for each other. */
+const MAX_PREVIEWS = 16
+const PREVIEW_MS = 10_000
 
 export interface CreateSegmentInput {
   name: string
@@ -36,6 +40,8 @@ export function segmentService(ctx: ServiceContext) {
   const { database, clock, newId } = ctx
   const store = segmentStore(database)
   const mappings = segmentMappingStore(database)
+
+  let previews = 0
 
   const find = async (session: Session, id: string, path: string[]): Promise<Row<'segments'>> => {
     const [row] = await store.byIds(session.sandbox.id, [id])
@@ -143,11 +149,23 @@ export function segmentService(ctx: ServiceContext) {
 
     /**
      * How many profiles a rule would select now, with up to `sample` (0 to 20) of them. Nothing is stored.
-     * @throws Refusal with every rule that the input breaks
+     * @throws Refusal with every rule that the input breaks, and Unavailable when it takes longer than the signal
+     * allows (10 seconds), or many others are under way
      */
-    async preview(session: Session, rule: unknown, sample: number): Promise<SegmentPreview> {
+    async preview(
+      session: Session,
+      rule: unknown,
+      sample: number,
+      signal = AbortSignal.timeout(PREVIEW_MS),
+    ): Promise<SegmentPreview> {
       authorize(session, 'profiles:preview')
-      return previewSegment(ctx, session, { rule, sample })
+      if (previews >= MAX_PREVIEWS) throw new Unavailable('Many previews are under way. Try again later.')
+      previews += 1
+      try {
+        return await previewSegment(ctx, session, { rule, sample, signal })
+      } finally {
+        previews -= 1
+      }
     },
   }
 
