@@ -31,7 +31,7 @@ export const activationError = builder.interfaceRef<ActivationError>('Activation
   description: 'One reason why nothing was sent. All reasons are told at once.',
   resolveType: typeOf,
   fields: (t) => ({
-    code: t.field({ type: code, description: 'The kind of reason.', resolve: (error) => error.code }),
+    code: t.expose('code', { type: code, description: 'The kind of reason.' }),
     message: t.exposeString('message', { description: 'A sentence that says what to do.' }),
     path: t.exposeStringList('path', {
       description: 'Leads into the input, e.g. ["input", "activations", "0", "segmentIds", "3"].',

@@ -35,16 +35,14 @@ const activatePayload = builder.objectRef<ActivatePayload>('ActivatePayload').im
   description:
     'All or nothing: either an activation with one order per dataflow and segment, or every reason why not.',
   fields: (t) => ({
-    activation: t.field({
+    activation: t.expose('activation', {
       type: activation,
       nullable: true,
       description: 'The activation; null when there are errors.',
-      resolve: (parent) => parent.activation,
     }),
-    errors: t.field({
+    errors: t.expose('errors', {
       type: [activationError],
       description: 'Every reason why nothing is sent; empty when everything is.',
-      resolve: ({ errors }) => errors,
     }),
   }),
 })
@@ -72,10 +70,9 @@ const activationCheck = builder.objectRef<Check>('ActivationCheck').implement({
   description: 'What `activate` would answer.',
   fields: (t) => ({
     ok: t.boolean({ description: 'Whether it would be done.', resolve: ({ errors }) => errors.length === 0 }),
-    errors: t.field({
+    errors: t.expose('errors', {
       type: [activationError],
       description: 'Every reason why not.',
-      resolve: ({ errors }) => errors,
     }),
     orders: t.field({
       type: [forecast],

@@ -12,7 +12,7 @@ apiToken.implement({
   fields: (t) => ({
     clientId: t.exposeString('clientId', { description: 'Its public name, cli_….' }),
     name: t.exposeString('name', { description: 'What people call it; recorded with what it does.' }),
-    roles: t.field({ type: [role], description: 'What it may do.', resolve: ({ roles }) => roles }),
+    roles: t.expose('roles', { type: [role], description: 'What it may do.' }),
     destinations: t.field({
       type: [destination],
       description: 'The destinations of a PARTNER token; empty for every other.',
@@ -58,17 +58,16 @@ interface TokenPayload {
 const tokenPayload = builder.objectRef<TokenPayload>('ApiTokenPayload').implement({
   description: '`secret` is shown once.',
   fields: (t) => ({
-    apiToken: t.field({
+    apiToken: t.expose('apiToken', {
       type: apiToken,
       nullable: true,
       description: 'The token; null when there are errors.',
-      resolve: (parent) => parent.apiToken,
     }),
     secret: t.exposeString('secret', {
       nullable: true,
       description: 'What goes after `Bearer`. Only in the answer that made the token.',
     }),
-    errors: t.field({ type: [userError], description: ERRORS, resolve: ({ errors }) => errors }),
+    errors: t.expose('errors', { type: [userError], description: ERRORS }),
   }),
 })
 

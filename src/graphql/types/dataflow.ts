@@ -49,11 +49,10 @@ dataflow.implement({
       resolve: ({ destinationId }, _, { loaders }, info) =>
         present(loaders.destination.load(destinationId, selectionOf(info))),
     }),
-    state: t.field({ type: dataflowState, description: 'Whether it runs.', resolve: ({ state }) => state }),
-    fields: t.field({
+    state: t.expose('state', { type: dataflowState, description: 'Whether it runs.' }),
+    fields: t.expose('fields', {
       type: [fieldMapping],
       description: 'What each row or contact carries, in the order of the columns.',
-      resolve: ({ fields }) => fields,
     }),
     deduplicateBy: t.exposeStringList('deduplicateBy', {
       description:
@@ -63,11 +62,10 @@ dataflow.implement({
       nullable: true,
       description: 'Only profiles where this attribute is true are sent; the others are counted as excluded.',
     }),
-    fileFormat: t.field({
+    fileFormat: t.expose('fileFormat', {
       type: fileFormat,
       nullable: true,
       description: 'How files are written; null where the destination takes none.',
-      resolve: (row) => row.fileFormat,
     }),
     segmentMappings: t.field({
       type: segmentMappingConnection,

@@ -42,11 +42,10 @@ destinationAccount.implement({
       resolve: ({ type }, _, ctx) => typeOf(ctx, type),
     }),
     settings: t.expose('settings', { type: 'JSON', description: 'The settings without the secrets.' }),
-    sharedWith: t.field({
+    sharedWith: t.expose('sharedWith', {
       type: [role],
       description:
         'Roles that may build destinations on this account. Administrators always may; by default nobody else.',
-      resolve: (account) => account.sharedWith,
     }),
     consent: t.field({
       type: consent,
@@ -55,10 +54,9 @@ destinationAccount.implement({
       resolve: ({ consentBy, consentAt }) =>
         consentBy !== null && consentAt !== null ? { by: consentBy, at: consentAt } : null,
     }),
-    status: t.field({
+    status: t.expose('status', {
       type: accountStatus,
       description: 'Whether it can be used.',
-      resolve: (account) => account.status,
     }),
     lastVerifiedAt: t.expose('lastVerifiedAt', {
       type: 'DateTime',

@@ -51,10 +51,9 @@ destination.implement({
       type: 'JSON',
       description: "Where exactly, in the words of the type's settingsSchema.",
     }),
-    status: t.field({
+    status: t.expose('status', {
       type: destinationStatus,
       description: 'Whether segments are sent there.',
-      resolve: ({ status }) => status,
     }),
     dataflows: t.field({
       type: dataflowConnection,

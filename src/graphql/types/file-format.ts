@@ -23,11 +23,10 @@ const NEUTRALIZE = 'Prefix cells that a spreadsheet would run as a formula with 
 export const fileFormat = builder.objectRef<FileFormat>('FileFormat').implement({
   description: 'How files are written.',
   fields: (t) => ({
-    type: t.field({ type: fileType, description: 'The format.', resolve: ({ type }) => type }),
-    compression: t.field({
+    type: t.expose('type', { type: fileType, description: 'The format.' }),
+    compression: t.expose('compression', {
       type: compression,
       description: 'How they are compressed.',
-      resolve: (row) => row.compression,
     }),
     delimiter: t.exposeString('delimiter', { description: 'Between two cells.' }),
     quote: t.exposeString('quote', { description: 'Around a cell that needs it.' }),

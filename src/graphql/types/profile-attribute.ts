@@ -22,15 +22,14 @@ const profileAttribute = builder.objectRef<AttributeShape>('ProfileAttribute').i
   description: 'An attribute that profiles have.',
   fields: (t) => ({
     path: t.exposeString('path', { description: 'Its dotted path, as rules and mappings name it.' }),
-    type: t.field({ type: attributeType, description: 'What its values are.', resolve: ({ type }) => type }),
+    type: t.expose('type', { type: attributeType, description: 'What its values are.' }),
     profileCount: t.expose('profileCount', {
       type: 'BigInt',
       description: 'How many profiles have a value.',
     }),
-    examples: t.field({
+    examples: t.expose('examples', {
       type: ['JSON'],
       description: 'A few of its values.',
-      resolve: (shape) => shape.examples,
     }),
   }),
 })
@@ -39,10 +38,9 @@ const preview = builder.objectRef<{ profileCount: number; sample: unknown[] }>('
   description: 'What a rule would select now.',
   fields: (t) => ({
     profileCount: t.expose('profileCount', { type: 'BigInt', description: 'How many profiles.' }),
-    sample: t.field({
+    sample: t.expose('sample', {
       type: ['JSON'],
       description: 'The attributes of a few of them.',
-      resolve: ({ sample }) => sample,
     }),
   }),
 })

@@ -45,7 +45,7 @@ const upsertPayload = builder.objectRef<UpsertPayload>('UpsertProfilesPayload').
       type: 'BigInt',
       description: 'Profiles that were there and were merged into.',
     }),
-    errors: t.field({ type: [userError], description: ERRORS, resolve: ({ errors }) => errors }),
+    errors: t.expose('errors', { type: [userError], description: ERRORS }),
   }),
 })
 const deletePayload = builder.objectRef<DeletePayload>('DeleteProfilePayload').implement({
@@ -56,12 +56,11 @@ const deletePayload = builder.objectRef<DeletePayload>('DeleteProfilePayload').i
       description: 'The id of the profile that was; null when there are errors.',
       resolve: ({ deletedProfileId }) => deletedProfileId?.toString(),
     }),
-    deliveredFiles: t.field({
+    deliveredFiles: t.expose('deliveredFiles', {
       type: [runFile],
       description: 'Files already delivered that may hold the profile: ask their holders to erase it there.',
-      resolve: ({ deliveredFiles }) => deliveredFiles,
     }),
-    errors: t.field({ type: [userError], description: ERRORS, resolve: ({ errors }) => errors }),
+    errors: t.expose('errors', { type: [userError], description: ERRORS }),
   }),
 })
 

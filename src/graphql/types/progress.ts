@@ -19,11 +19,10 @@ export const progress = builder.objectRef<ProgressFacts>('Progress').implement({
   description:
     'How far a run or a segmentation job is. Counters never go backwards and percent never passes 100. Unknown is null, never 0. received = exported + excluded + failed once a run is done.',
   fields: (t) => ({
-    total: t.field({
+    total: t.expose('total', {
       type: 'BigInt',
       nullable: true,
       description: 'How many profiles there are to look at; null until that is known.',
-      resolve: ({ total }) => total,
     }),
     received: t.expose('received', { type: 'BigInt', description: 'Profiles looked at so far.' }),
     exported: t.expose('exported', {

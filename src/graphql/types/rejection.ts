@@ -9,7 +9,7 @@ rejection.implement({
   description: 'A profile that was left out or refused.',
   fields: (t) => ({
     profileId: t.id({ description: 'Which profile.', resolve: ({ profileId }) => String(profileId) }),
-    reason: t.field({ type: rejectionReason, description: 'Why.', resolve: ({ reason }) => reason }),
+    reason: t.expose('reason', { type: rejectionReason, description: 'Why.' }),
     detail: t.exposeString('detail', { nullable: true, description: 'More about it, such as the field.' }),
   }),
 })

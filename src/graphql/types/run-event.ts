@@ -23,9 +23,9 @@ const runEvent = builder.objectRef<Row<'runEvents'>>('RunEvent').implement({
       description: 'The run as it is now, which may be further than this event.',
       resolve: ({ runId }, _, { loaders }) => present(loaders.run.load(runId)),
     }),
-    type: t.field({ type: runEventType, description: 'What happened.', resolve: ({ type }) => type }),
-    status: t.field({ type: runStatus, description: 'How the run stood.', resolve: ({ status }) => status }),
-    phase: t.field({ type: runPhase, description: 'What it was doing.', resolve: ({ phase }) => phase }),
+    type: t.expose('type', { type: runEventType, description: 'What happened.' }),
+    status: t.expose('status', { type: runStatus, description: 'How the run stood.' }),
+    phase: t.expose('phase', { type: runPhase, description: 'What it was doing.' }),
     progress: t.field({
       type: progress,
       description: 'How far it was.',

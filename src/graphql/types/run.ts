@@ -61,10 +61,10 @@ run.implement({
       resolve: ({ activationId }, _, { loaders }) =>
         activationId ? loaders.activation.load(activationId) : null,
     }),
-    trigger: t.field({ type: trigger, description: 'What set it off.', resolve: (row) => row.trigger }),
-    mode: t.field({ type: runMode, description: 'What it sends.', resolve: ({ mode }) => mode }),
-    status: t.field({ type: runStatus, description: 'How it stands.', resolve: ({ status }) => status }),
-    phase: t.field({ type: runPhase, description: 'What it is doing.', resolve: ({ phase }) => phase }),
+    trigger: t.expose('trigger', { type: trigger, description: 'What set it off.' }),
+    mode: t.expose('mode', { type: runMode, description: 'What it sends.' }),
+    status: t.expose('status', { type: runStatus, description: 'How it stands.' }),
+    phase: t.expose('phase', { type: runPhase, description: 'What it is doing.' }),
     progress: t.field({
       type: progress,
       description: 'How far it is.',
@@ -77,11 +77,10 @@ run.implement({
       ...reads('id'),
       resolve: ({ id }, _, { loaders }) => loaders.runFiles.load(id),
     }),
-    error: t.field({
+    error: t.expose('error', {
       type: runFailure,
       nullable: true,
       description: 'Why it failed; null when it did not.',
-      resolve: ({ error }) => error,
     }),
     rejections: t.field({
       type: rejectionConnection,

@@ -35,8 +35,8 @@ export const schedule = builder.objectRef<Schedule>('Schedule').implement({
   description:
     "`endDate` is exclusive. `startTime` is HH:00 in UTC. AFTER_SEGMENT_EVALUATION runs as soon as the day's segmentation is done.",
   fields: (t) => ({
-    frequency: t.field({ type: frequency, description: 'How often.', resolve: (row) => row.frequency }),
-    trigger: t.field({ type: scheduleTrigger, description: 'At what.', resolve: (row) => row.trigger }),
+    frequency: t.expose('frequency', { type: frequency, description: 'How often.' }),
+    trigger: t.expose('trigger', { type: scheduleTrigger, description: 'At what.' }),
     startDate: t.expose('startDate', { type: 'Date', description: 'The first day.' }),
     endDate: t.expose('endDate', {
       type: 'Date',

@@ -39,20 +39,17 @@ segmentMapping.implement({
       nullable: true,
       description: '`elementDescription` of the partner API.',
     }),
-    elementStatus: t.field({
+    elementStatus: t.expose('elementStatus', {
       type: mappingStatus,
       description: '`elementStatus` of the partner API.',
-      resolve: (row) => row.elementStatus,
     }),
-    schedule: t.field({
+    schedule: t.expose('schedule', {
       type: schedule,
       description: 'When it is exported.',
-      resolve: (row) => row.schedule,
     }),
-    exportMode: t.field({
+    exportMode: t.expose('exportMode', {
       type: exportMode,
       description: 'What scheduled runs send.',
-      resolve: (row) => row.exportMode,
     }),
     filenameTemplate: t.exposeString('filenameTemplate', {
       nullable: true,

@@ -33,16 +33,14 @@ segment.implement({
     number: t.exposeInt('number', { description: 'The numeric id that partners see.' }),
     name: t.exposeString('name', { description: 'What people call it.' }),
     description: t.exposeString('description', { nullable: true, description: 'Who is meant.' }),
-    status: t.field({
+    status: t.expose('status', {
       type: segmentStatus,
       description: 'Where it is in its life.',
-      resolve: ({ status }) => status,
     }),
-    rule: t.field({
+    rule: t.expose('rule', {
       type: segmentRule,
       nullable: true,
       description: 'The rule as structured data.',
-      resolve: ({ rule }) => rule,
     }),
     expression: t.exposeString('expression', {
       nullable: true,

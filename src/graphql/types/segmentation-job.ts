@@ -21,8 +21,8 @@ segmentationJob.implement({
   description: 'One evaluation of segments on the profiles as they are.',
   interfaces: [node],
   fields: (t) => ({
-    status: t.field({ type: jobStatus, description: 'How it stands.', resolve: ({ status }) => status }),
-    trigger: t.field({ type: trigger, description: 'What set it off.', resolve: (job) => job.trigger }),
+    status: t.expose('status', { type: jobStatus, description: 'How it stands.' }),
+    trigger: t.expose('trigger', { type: trigger, description: 'What set it off.' }),
     progress: t.field({
       type: progress,
       description: 'How far it is. Counts each profile once per segment.',
@@ -33,11 +33,10 @@ segmentationJob.implement({
         return { ...nothing, total, received, exported, startedAt, at: parts.clock(), state }
       },
     }),
-    error: t.field({
+    error: t.expose('error', {
       type: runFailure,
       nullable: true,
       description: 'Why it failed; null when it did not.',
-      resolve: ({ error }) => error,
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was asked for.' }),
     startedAt: t.expose('startedAt', {
