@@ -5,7 +5,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { fillApiData } from './api-data.ts'
-import { cpuSeconds, order, residentBytes } from './processes.ts'
+import { cpuSeconds, order, residentBytes, waitedSeconds } from './processes.ts'
 import { bar, figure, heading } from './report.ts'
 
 /** A client has many watchers, but not all of them. */
@@ -60,14 +60,16 @@ try {
   )
 
   await order(client, 'expect', { untimed: RATE * UNTIMED_SECONDS })
-  const cpu = cpuSeconds(client.pid)
+  const began = performance.now()
+  const measured = [server, client].map((child) => usageOf(child.pid))
   const played = await order<Played>(server, 'play', { events: EVENTS, perSecond: RATE })
-  const clientCpu = (cpuSeconds(client.pid) - cpu) / played.seconds
+  const usages = measured.map((usage) => usage(played.seconds))
   const heard = await order<Heard>(client, 'results', { events: EVENTS, milliseconds: 10_000 })
+  const took = (performance.now() - began) / 1000
   const expected = SUBSCRIBERS * EVENTS
   figure('events', `${EVENTS} in ${played.seconds.toFixed(1)} s`, `${(EVENTS / played.seconds).toFixed(1)}/s`)
   figure('deliveries', `${heard.delivered.toLocaleString('en')} of ${expected.toLocaleString('en')}`)
-  figure('deliveries a second', Math.round(heard.delivered / played.seconds).toLocaleString('en'))
+  figure('deliveries a second', Math.round(heard.delivered / took).toLocaleString('en'))
   figure(
     'lost',
     `${heard.lost}, out of order ${heard.disordered}`,
@@ -83,14 +85,12 @@ try {
     `p50 ${heard.p50} ms, p99 ${heard.p99} ms, longest ${heard.max} ms`,
     bar(heard.p99 < 250, 'p99 under 250 ms'),
   )
-  figure(
-    'server',
-    `${Math.round(residentBytes(server.pid) / 1e6)} MB, ${Math.round(played.cpu * 100)} % of a core`,
-  )
+  const [ofServer, ofClient] = usages
+  figure('server', `${Math.round(residentBytes(server.pid) / 1e6)} MB, ${ofServer?.text}`)
   figure(
     'client',
-    `${Math.round(clientCpu * 100)} % of a core`,
-    clientCpu > 0.9 ? 'saturated: it is the client that is measured' : '',
+    `${ofClient?.text}`,
+    ofClient && ofClient.cpu > 0.9 ? 'saturated: it is the client that is measured' : '',
   )
 } finally {
   for (const child of children) if (child.connected) await order(child, 'stop')
@@ -103,7 +103,6 @@ interface Memory {
 }
 interface Played {
   seconds: number
-  cpu: number
 }
 interface Heard {
   delivered: number
@@ -113,6 +112,17 @@ interface Heard {
   p50: number
   p99: number
   max: number
+}
+
+/** From now on until asked: what a process used, and what others kept from it. */
+function usageOf(pid: number | undefined) {
+  const [cpuBefore, waitedBefore] = [cpuSeconds(pid), waitedSeconds(pid)]
+  return (seconds: number) => {
+    const cpu = (cpuSeconds(pid) - cpuBefore) / seconds
+    const waited = (waitedSeconds(pid) - waitedBefore) / seconds
+    const percent = (share: number) => `${Math.round(share * 100)} %`
+    return { cpu, text: `${percent(cpu)} of a core, waited for one ${percent(waited)} of the time` }
+  }
 }
 
 function start(script: string): ChildProcess {

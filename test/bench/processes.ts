@@ -12,6 +12,14 @@ export function cpuSeconds(pid: number | undefined): number {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
 }
 
+/**
+ * How long a process's main thread was ready to run and had no core: what the rest of the machine took from it. NaN
+ * where the system does not tell.
+ */
+export function waitedSeconds(pid: number | undefined): number {
+  return Number(read(`/proc/${pid}/schedstat`)?.split(' ')[1]) / 1e9
+}
+
 /** Resident memory in bytes; NaN where the system does not tell. */
 export function residentBytes(pid: number | undefined): number {
   return Number(/VmRSS:\s+(\d+) kB/.exec(read(`/proc/${pid}/status`) ?? '')?.[1]) * 1024
