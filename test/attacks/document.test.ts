@@ -60,6 +60,15 @@ describe.each(ways)('a document, $name', ({ path }) => {
   })
 })
 
+it('server-sent events refuse what JSON refuses, with the same codes', async () => {
+  for (const { name, query, variables, codes } of attacks) {
+    const { text } = await at.ask('/graphql', { query, variables }, { accept: 'text/event-stream' })
+    const [, data = ''] = /^data: (\{.*)$/m.exec(text) ?? []
+    expect(codes, name).toContain(JSON.parse(data).errors[0].extensions.code)
+    expect(data).not.toContain('"http"')
+  }
+})
+
 it('both ways answer every attack with the same bytes', async () => {
   const [short, yoga] = ways
   for (const { name, query, variables } of attacks) {
