@@ -18,9 +18,10 @@ export function openRows(file) {
        where sandbox_id = ? and status <> 'DELETED' order by created_at, id limit ?`,
     ),
     destination: db.prepare('select id, number, name from destinations where sandbox_id = ? and id = ?'),
+    // With a plus, so that the index of the destination is taken and not the sandbox's.
     dataflows: db.prepare(
       `select id, name, state from dataflows
-       where sandbox_id = ? and destination_id = ? order by created_at, id limit ?`,
+       where +sandbox_id = ? and destination_id = ? order by created_at, id limit ?`,
     ),
     mappings: db.prepare(
       `select ${MAPPING} where m.sandbox_id = ? and m.dataflow_id = ? order by m.id limit ?`,
