@@ -8,9 +8,12 @@ import { order } from './processes.ts'
 
 const FOLDER = path.join(import.meta.dirname, 'peers')
 
-/** Installs the peers' packages unless they are there. */
+/** Installs the peers' packages unless those of the lock file are there. */
 export async function installPeers(): Promise<void> {
-  if (fs.existsSync(path.join(FOLDER, 'node_modules/.package-lock.json'))) return
+  const [wanted = 0, installed = 0] = ['package-lock.json', 'node_modules/.package-lock.json'].map(
+    (file) => fs.statSync(path.join(FOLDER, file), { throwIfNoEntry: false })?.mtimeMs,
+  )
+  if (installed >= wanted) return
   console.log('Installing the peers’ packages (npm ci)')
   await runProcess('npm', ['ci', '--prefix', FOLDER])
 }
