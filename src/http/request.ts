@@ -23,17 +23,24 @@ export function credentialsOf(req: IncomingMessage): Credentials {
 
 export function send(req: IncomingMessage, res: ServerResponse, answer: Answer): void {
   const { status, headers, body, text = JSON.stringify(body) } = answer
-  // What is left of a body that nobody reads would be taken for the next request.
-  if (!req.complete) res.setHeader('connection', 'close')
+  if (!req.complete) {
+    // What is left of a body that nobody reads would be taken for the next request.
+    res.setHeader('connection', 'close')
+    res.once('finish', () => req.socket.destroySoon())
+  }
   res.writeHead(status, { ...COMMON_HEADERS, 'x-request-id': requestId(), ...headers })
   res.end(text)
 }
 
-/** The whole body; null as soon as it is longer than `max` bytes. @throws when the client goes away */
+/**
+ * The whole body; null as soon as it is longer than `max` bytes.
+ * @throws when the client goes away, or is sent away because the body does not arrive in time
+ */
 export function readBody(req: IncomingMessage, max: number): Promise<Uint8Array | null> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let length = 0
+    const timer = setTimeout(() => req.destroy(), BODY_TIMEOUT_MS)
     req.on('data', (chunk: Buffer) => {
       length += chunk.length
       if (length > max) resolve(null)
@@ -41,11 +48,14 @@ export function readBody(req: IncomingMessage, max: number): Promise<Uint8Array 
     })
     req.once('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
     req.once('error', reject)
-    req.once('close', () => reject(new Error('the client went away')))
+    req.once('close', () => {
+      clearTimeout(timer)
+      reject(new Error('the client went away'))
+    })
   })
 }
 
-/** Ends a request whose body has not arrived in time, or is still coming when the answer has gone out. */
+/** For bodies that others read: ends a request whose body has not arrived in time, or is still coming when the answer has gone out. */
 export function limitBodyTime(req: IncomingMessage, res: ServerResponse): void {
   const { socket } = req
   const timer = setTimeout(() => {

@@ -73,6 +73,7 @@ export function httpServer({
   const answer = async (req: IncomingMessage, res: ServerResponse, path: string): Promise<Answer | null> => {
     const type = short.fits(req)
     if (type) return short.answer(req, type)
+    if (path !== '/import') limitBodyTime(req, res)
     if (path === '/graphql') {
       streams.add(res)
       res.once('close', () => streams.delete(res))

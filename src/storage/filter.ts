@@ -46,7 +46,11 @@ export function isOneOf(column: Column, values: readonly (string | number)[]): C
 }
 
 /** One of the ids. */
-export const hasId = (column: Column, ids: readonly string[]): Condition => isOneOf(column, plausibleIds(ids))
+export function hasId(column: Column, ids: readonly string[]): Condition {
+  const plausible = plausibleIds(ids)
+  const [only, ...others] = plausible
+  return only !== undefined && others.length === 0 ? is(column, only) : isOneOf(column, plausible)
+}
 
 /** At this moment or later. */
 export function since(column: Column, moment: Date | null | undefined): Condition | undefined {

@@ -288,6 +288,7 @@ export function defineTables(kit: Kit) {
       kit.uniqueIndex('segment_mappings_pair').on(t.dataflowId, t.segmentId),
       kit.index('segment_mappings_dataflow').on(t.dataflowId, t.id),
       kit.index('segment_mappings_segment').on(t.segmentId, t.id),
+      kit.index('segment_mappings_shown').on(t.segmentId, t.destinationId),
       kit.index('segment_mappings_destination').on(t.destinationId, t.id),
     ],
   )

@@ -1,1 +1,0 @@
-CREATE INDEX "segment_mappings_dataflow" ON "segment_mappings" USING btree ("dataflow_id","id");

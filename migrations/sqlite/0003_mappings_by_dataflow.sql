@@ -1,1 +1,0 @@
-CREATE INDEX `segment_mappings_dataflow` ON `segment_mappings` (`dataflow_id`,`id`);

@@ -1,0 +1,2 @@
+CREATE INDEX `segment_mappings_dataflow` ON `segment_mappings` (`dataflow_id`,`id`);--> statement-breakpoint
+CREATE INDEX `segment_mappings_shown` ON `segment_mappings` (`segment_id`,`destination_id`);
