@@ -93,7 +93,6 @@ export function httpServer({
     const path = pathOf(req)
     if (isDraining) res.setHeader('connection', 'close')
     if (req.rawHeaders.length > 2 * MAX_HEADER_LINES) return send(req, res, tooManyHeaders)
-    if (path !== '/import') limitBodyTime(req, res)
     try {
       const result = await answer(req, res, path)
       if (result) send(req, res, result)
