@@ -97,7 +97,7 @@ export function dataflowStore(database: Database) {
       { sandboxId, ...paging }: Paging & { sandboxId: string },
     ) {
       const parents = { column: dataflows.destinationId, ids: destinationIds }
-      const where = [is(dataflows.sandboxId, sandboxId)]
+      const where = [isAlso(dataflows.sandboxId, sandboxId)]
       return selectPages({ reader: read, parents, where, order: ordering(null), ...paging })
     },
 

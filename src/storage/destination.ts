@@ -82,7 +82,7 @@ export function destinationStore(database: Database) {
     /** Those built on each of the accounts, oldest first. */
     pagesByAccount(accountIds: readonly string[], { sandboxId, ...paging }: Paging & { sandboxId: string }) {
       const parents = { column: destinations.accountId, ids: accountIds }
-      const where = [is(destinations.sandboxId, sandboxId)]
+      const where = [isAlso(destinations.sandboxId, sandboxId)]
       return selectPages({ reader: read, parents, where, order: ordering(null), ...paging })
     },
 

@@ -57,13 +57,15 @@ export function runStore(database: Database) {
      * @throws Refusal for bad paging or too long a filter
      */
     async page(options: RunList) {
-      return selectPage({ reader: read, ...listOf(tables, options) })
+      const { ids, dataflowIds, segmentIds } = options.filter ?? {}
+      const isFewRows = Boolean(ids ?? dataflowIds ?? segmentIds)
+      return selectPage({ reader: read, ...listOf(tables, options, isFewRows) })
     },
 
     /** The same for the runs of each segment or dataflow. */
     async pages(of: { parent: keyof typeof parentColumns; ids: readonly string[] }, options: RunList) {
       const parents = { column: parentColumns[of.parent], ids: of.ids }
-      return selectPages({ reader: read, parents, ...listOf(tables, options) })
+      return selectPages({ reader: read, parents, ...listOf(tables, options, true) })
     },
 
     /** How far every run is that is active, or ended at this moment or later: all that may have news. */
@@ -185,13 +187,14 @@ interface RunList extends Paging {
   orderBy?: RunOrder | null | undefined
 }
 
-function listOf(tables: Database['tables'], options: RunList) {
+/** `isFewRows`: other conditions than the sandbox are the ones to search by. */
+function listOf(tables: Database['tables'], options: RunList, isFewRows: boolean) {
   const { runs } = tables
   const { sandboxId, visible = null, filter, ...paging } = options
   const { field, direction } = options.orderBy ?? { field: 'CREATED_AT', direction: 'DESC' }
   const isByCompletion = field === 'COMPLETED_AT'
   const where = [
-    is(runs.sandboxId, sandboxId),
+    (isFewRows ? isAlso : is)(runs.sandboxId, sandboxId),
     isVisible(runs.destinationId, visible),
     ...runConditions(tables, filter ?? {}),
     isByCompletion ? fixed('completed', () => isNotNull(runs.completedAt)) : undefined,

@@ -1,7 +1,7 @@
 import { and, eq, inArray, ne, or, sql } from 'drizzle-orm'
 import type { MappingStatus } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { contains, hasId, is, isAlso, isAmong, isVisible, plausibleIds, since } from './filter.ts'
+import { contains, hasId, isAlso, isAmong, isVisible, plausibleIds, since } from './filter.ts'
 import { appendMappingChanges } from './mapping-change.ts'
 import { type Paging, selectPages } from './paging.ts'
 import { reader, type Selection } from './read.ts'
@@ -101,7 +101,7 @@ export function segmentMappingStore(database: Database) {
       const { sandboxId, visible, args, maxPageSize, only } = options
       const filter = options.filter ?? {}
       const where = [
-        is(mappings.sandboxId, sandboxId),
+        isAlso(mappings.sandboxId, sandboxId),
         isVisible(mappings.destinationId, visible),
         isAmong({ column: mappings.number, values: filter.numbers, name: 'numbers', max: MAX_NUMBERS }),
         isAmong({ column: mappings.elementStatus, values: filter.status, name: 'status' }),

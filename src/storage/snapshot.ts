@@ -2,7 +2,7 @@
 // versions for good, even if the job never ends. Until it succeeds they date from 1970, and count for nothing.
 import { and, eq, gt, isNotNull } from 'drizzle-orm'
 import type { Database } from './database.ts'
-import { fixed, hasId, is, isAlso } from './filter.ts'
+import { fixed, hasId, isAlso } from './filter.ts'
 import { type Paging, selectPages } from './paging.ts'
 import { reader } from './read.ts'
 import type { Row } from './tables.ts'
@@ -23,7 +23,7 @@ export function snapshotStore(database: Database) {
     /** Those of each of the segments, newest first. */
     pagesBySegment(segmentIds: readonly string[], { sandboxId, ...paging }: Paging & { sandboxId: string }) {
       const parents = { column: snapshots.segmentId, ids: segmentIds }
-      const where = [is(snapshots.sandboxId, sandboxId), finished]
+      const where = [isAlso(snapshots.sandboxId, sandboxId), finished]
       const order = {
         name: 'EVALUATED_AT',
         column: snapshots.evaluatedAt,

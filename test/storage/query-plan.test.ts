@@ -57,6 +57,36 @@ it('so do the activations, their runs, and the newest runs of mappings, however 
   }
 })
 
+it('every list below an object searches by the object, not through all rows of the sandbox', async () => {
+  const { database, sandboxId } = test
+  const { dataflow, destination, snapshot, run, segmentMapping, rejection } = createStores(database)
+  const paging = { sandboxId, args: { first: 2 }, maxPageSize: 100 }
+  const lists = {
+    dataflows_destination: (ids: string[]) => dataflow.pagesByDestination(ids, paging),
+    destinations_account: (ids: string[]) => destination.pagesByAccount(ids, paging),
+    snapshots_segment: (ids: string[]) => snapshot.pagesBySegment(ids, paging),
+    runs_dataflow: (ids: string[]) => run.pages({ parent: 'dataflow', ids }, paging),
+    runs_segment: (ids: string[]) => run.pages({ parent: 'segment', ids }, paging),
+    segment_mappings_destination: (ids: string[]) =>
+      segmentMapping.pages({ parent: 'destination', ids }, { ...paging, visible: null }),
+    segment_mappings_dataflow: (ids: string[]) =>
+      segmentMapping.pages({ parent: 'dataflow', ids }, { ...paging, visible: null }),
+    segment_mappings_segment: (ids: string[]) =>
+      segmentMapping.pages({ parent: 'segment', ids }, { ...paging, visible: null }),
+    sqlite_autoindex_rejections_1: (ids: string[]) => rejection.pagesByRun(ids, paging),
+  }
+  for (const [index, read] of Object.entries(lists)) {
+    for (const ids of [['id_1'], ['id_1', 'id_2']]) {
+      const [sql = ''] = await statementsOf(() => read(ids))
+      const plan = await planOf(sql, sql.split('?').length - 1)
+      expect(plan, sql).toMatch(
+        new RegExp(`SEARCH \\w+ USING (COVERING )?INDEX ${index} |PRIMARY KEY \\(run_id=`),
+      )
+      expect(plan).not.toContain('SCAN found')
+    }
+  }
+})
+
 async function planOf(sql: string, values: number): Promise<string> {
   const explain = { toSQL: () => ({ sql: `explain query plan ${sql}`, params: Array(values).fill('[]') }) }
   return (await test.database.aside(explain)).map((row) => row[3]).join('\n')
