@@ -11,41 +11,28 @@ import { ERROR_CODES } from '../../src/graphql/error-code.ts'
 import type { Tree } from '../support/api.ts'
 import { cliFolder } from '../support/cli.ts'
 import { apiOf } from '../support/http-api.ts'
+import {
+  fences,
+  notPrinted,
+  ROOT,
+  type ServedDemo,
+  section,
+  serveDemo,
+  steady,
+  text,
+} from '../support/readme.ts'
 import { openStream, resultsIn } from '../support/sse-client.ts'
 
-const ROOT = path.join(import.meta.dirname, '../..')
-const text = fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8')
 const run = promisify(execFile)
 const cli = cliFolder()
-let demo: { output: string; env: { PATH: string; GATEWAY_URL: string; GATEWAY_TOKEN: string } }
+let demo: ServedDemo
 let runId = ''
 
 beforeAll(async () => {
-  const gateway = cli.start(['demo', '--serve'], { TMPDIR: cli.dir })
-  const [output = '', GATEWAY_URL = ''] = await gateway.saw(/.*^listening on (\S+)$/ms)
-  const GATEWAY_TOKEN = /GATEWAY_TOKEN=(\S+)/.exec(output)?.[1] ?? ''
-  fs.symlinkSync(path.join(ROOT, 'node_modules'), path.join(cli.dir, 'node_modules'))
-  demo = { output, env: { PATH: process.env.PATH ?? '', GATEWAY_URL, GATEWAY_TOKEN } }
+  demo = await serveDemo(cli)
 })
 afterAll(() => cli.dispose())
 
-function fences(language: string, holding = ''): string[] {
-  const found = [...text.matchAll(/^```(\w*)\n(.*?)^```$/gms)]
-  const bodies = found.flatMap(([, name, body = '']) => (name === language ? [body] : []))
-  return bodies.filter((body) => body.includes(holding))
-}
-function section(title: string): string {
-  return text.split(/^##+ /m).find((part) => part.startsWith(title)) ?? ''
-}
-/** Without what differs from run to run. */
-function steady(output: string): string {
-  return output
-    .replace(/\d\d:\d\d:\d\d\.\d{3}/g, 'TIME')
-    .replace(/\d{8}-\d{6}/g, 'MOMENT')
-    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'INSTANT')
-    .replace(/_[0-9a-f]{32}/g, '_ID')
-    .replace(/127\.0\.0\.1:\d+/g, 'ADDRESS')
-}
 async function shell(command: string): Promise<string> {
   const { stdout } = await run('bash', ['-ec', command], { env: demo.env, cwd: cli.dir })
   return stdout
@@ -54,9 +41,7 @@ async function shell(command: string): Promise<string> {
 describe('the README', () => {
   it('shows what the demo prints', () => {
     const [shown = ''] = fences('', 'A gateway is up')
-    const printed = new Set(steady(demo.output).split('\n'))
-    const lines = steady(shown).split('\n')
-    expect(lines.filter((line) => line.trim() !== '…' && !printed.has(line))).toEqual([])
+    expect(notPrinted(shown, demo.output)).toEqual([])
   })
 
   it('has a first query that answers what it says', async () => {
