@@ -51,7 +51,7 @@ export function connectionOf<Row>(name: string, node: TypeRef<Row>, plural: stri
     fields: (t) => ({
       node: t.field({
         type: node,
-        description: 'The element itself.',
+        description: 'The element, as in `nodes` of the page.',
         // Pothos cannot resolve the shape of a type parameter; it is Row by construction.
         resolve: (parent) => parent.node as never,
       }),
@@ -76,7 +76,7 @@ export function connectionOf<Row>(name: string, node: TypeRef<Row>, plural: stri
       }),
       pageInfo: t.field({
         type: pageInfo,
-        description: 'Where the page lies.',
+        description: 'What there is before and after the page, and the cursors to go on with.',
         resolve: ({ rows, cursorOf, hasNextPage, hasPreviousPage }) => ({
           hasNextPage,
           hasPreviousPage,

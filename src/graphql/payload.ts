@@ -32,7 +32,11 @@ export const userError = builder.interfaceRef<UserError>('UserError').implement(
     'A reason why nothing was done, which the caller can mend. Kinds with more to say are types of their own: IN_USE comes as ConflictError, CONSENT_MISSING and UNAVAILABLE as InvalidInputError, each with its own code.',
   resolveType: ({ code }) => TYPE_OF_CODE[code],
   fields: (t) => ({
-    code: t.field({ type: userErrorCode, description: 'The kind of error.', resolve: ({ code }) => code }),
+    code: t.field({
+      type: userErrorCode,
+      description: 'The kind of error, for programs. Each value names the type that comes with it.',
+      resolve: ({ code }) => code,
+    }),
     message: t.exposeString('message', { description: 'A sentence that says what to do.' }),
     path: t.exposeStringList('path', {
       description: 'Leads into the arguments, e.g. ["input", "rule", "all", "2", "attribute", "path"].',

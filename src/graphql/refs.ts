@@ -50,14 +50,14 @@ export const pairFields = <Pair extends { segmentId: string; dataflowId: string 
 ) => ({
   segment: t.field({
     type: segment,
-    description: 'The segment.',
+    description: 'The segment in question.',
     ...reads('segmentId'),
     resolve: ({ segmentId }, _, { loaders }, info) =>
       present(loaders.segment.load(segmentId, selectionOf(info))),
   }),
   dataflow: t.field({
     type: dataflow,
-    description: 'The dataflow.',
+    description: 'The dataflow in question.',
     ...reads('dataflowId'),
     resolve: ({ dataflowId }, _, { loaders }, info) =>
       present(loaders.dataflow.load(dataflowId, selectionOf(info))),

@@ -14,12 +14,14 @@ builder.scalarType('DateTime', {
 })
 builder.scalarType('Date', {
   description: 'Calendar date, e.g. 2026-11-22; years 1970 to 9999. Days that do not exist are refused.',
+  specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc3339',
   serialize: (value) => value,
   parseValue: parseDate,
 })
 builder.scalarType('JSON', {
   description:
     "Any JSON value, nested at most 20 deep. Used only where the shape is the user's own: profile attributes, driver settings.",
+  specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc8259',
   serialize: (value) => value,
   // graphql-js hands null to no scalar.
   parseValue: (value) => checkJson(value as NonNullable<unknown>),

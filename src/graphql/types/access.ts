@@ -8,7 +8,7 @@ import { destinationConnection, present, sandbox } from '../refs.ts'
 const ROLE_WORDS = {
   ADMIN: { description: 'Everything, accounts and tokens included.' },
   OPERATOR: { description: 'Builds and runs, on accounts that are shared with this role.' },
-  VIEWER: { description: 'Reads.' },
+  VIEWER: { description: 'Reads what is in its sandbox, and changes nothing.' },
   PARTNER: { description: 'Reads the segment metadata of its own destinations and nothing else.' },
 } satisfies Record<(typeof ROLES)[number], { description: string }>
 
@@ -21,7 +21,7 @@ export const role = builder.enumType('Role', {
 const rateLimit = builder.objectRef<RateState>('RateLimit').implement({
   description: 'How many requests a token may make in a minute.',
   fields: (t) => ({
-    limit: t.exposeInt('limit', { description: 'Requests a minute.' }),
+    limit: t.exposeInt('limit', { description: 'How many requests the token may make in a minute.' }),
     remaining: t.exposeInt('remaining', { description: 'What is left of this minute.' }),
     resetAt: t.expose('resetAt', { type: 'DateTime', description: 'When the next minute begins.' }),
   }),

@@ -10,7 +10,7 @@ const CODES: Record<ActivationErrorCode, string> = {
   OUTSIDE_SCHEDULE: "Today is not a day of the mapping's schedule. A SegmentNotInDataflowError.",
   TOO_SOON: 'The segment was mapped too recently. A TooSoonError.',
   NOT_BATCH_DESTINATION: 'This kind of destination takes nothing on demand.',
-  DATAFLOW_DISABLED: 'The dataflow is disabled.',
+  DATAFLOW_DISABLED: 'The dataflow is disabled: enable it first.',
   DESTINATION_DISABLED: 'The destination is disabled or removed.',
   ACCOUNT_NOT_CONNECTED: 'The account of the destination cannot be used.',
   CONSENT_MISSING: 'Nobody has agreed that personal data leaves through the account.',
@@ -31,7 +31,10 @@ export const activationError = builder.interfaceRef<ActivationError>('Activation
   description: 'One reason why nothing was sent. All reasons are told at once.',
   resolveType: typeOf,
   fields: (t) => ({
-    code: t.expose('code', { type: code, description: 'The kind of reason.' }),
+    code: t.expose('code', {
+      type: code,
+      description: 'The kind of reason, for programs. Where a type says more, the value names it.',
+    }),
     message: t.exposeString('message', { description: 'A sentence that says what to do.' }),
     path: t.exposeStringList('path', {
       description: 'Leads into the input, e.g. ["input", "activations", "0", "segmentIds", "3"].',

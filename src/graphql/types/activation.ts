@@ -8,7 +8,7 @@ const order = builder.objectRef<RunFacts>('ActivationOrder').implement({
   description: 'One segment through one dataflow, and the run that sends it.',
   fields: (t) => ({
     ...pairFields(t),
-    run: t.field({ type: run, description: 'The run.', resolve: (row) => row }),
+    run: t.field({ type: run, description: 'The run that sends it.', resolve: (row) => row }),
   }),
 })
 
@@ -23,7 +23,7 @@ activation.implement({
       resolve: ({ id }, _, { loaders }) => loaders.runsOfActivation.load(id),
     }),
     requestedBy: t.exposeString('requestedBy', { description: 'The name of the token that asked.' }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was asked for.' }),
   }),
 })
 

@@ -13,7 +13,7 @@ export const trigger = builder.enumType('Trigger', {
   description: 'What set off a run or a segmentation job.',
   values: {
     AD_HOC: { description: 'Somebody asked for it.' },
-    SCHEDULED: { description: 'Its time had come.' },
+    SCHEDULED: { description: 'The schedule: its time had come.' },
   },
 })
 

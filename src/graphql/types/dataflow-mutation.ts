@@ -58,7 +58,7 @@ const updateInput = builder.inputType('UpdateDataflowInput', {
   description: 'Changes to a dataflow. What is absent stays as it is.',
   fields: (t) => ({
     id: t.id({ required: true, description: 'Which one, flow_….' }),
-    name: t.string({ description: 'A new name.' }),
+    name: t.string({ description: 'A new name: 1 to 255 characters.' }),
     description: t.string({ description: 'A new description; null takes it away.' }),
     fields: t.field({ type: [fieldMappingInput], description: 'New field mappings, all of them.' }),
     deduplicateBy: t.stringList({ description: 'New deduplication attributes, all of them.' }),
@@ -126,7 +126,10 @@ builder.mutationFields((t) => ({
     description: 'Takes segments out of a dataflow. Their history stays.',
     args: {
       dataflowId: t.arg.id({ required: true, description: 'Which dataflow, flow_….' }),
-      segmentIds: t.arg.idList({ required: true, description: 'Which segments.' }),
+      segmentIds: t.arg.idList({
+        required: true,
+        description: 'Which of the segments that are mapped in it.',
+      }),
     },
     resolve: (_, { dataflowId, segmentIds }, { session, parts }) =>
       payload('dataflow', parts.services.dataflow.unmapSegments(session, dataflowId, segmentIds)),

@@ -21,7 +21,10 @@ import { MAPPING_LOOKUP, mappingArgs, mappingPage } from './segment-mapping.ts'
 
 const dataflowState = builder.enumType('DataflowState', {
   description: 'Whether a dataflow runs.',
-  values: { ENABLED: { description: 'It may run.' }, DISABLED: { description: 'It rests.' } },
+  values: {
+    ENABLED: { description: 'Its segments may be sent.' },
+    DISABLED: { description: 'Nothing is sent through it until it is enabled again.' },
+  },
 })
 
 const fieldMapping = builder.objectRef<FieldMapping>('FieldMapping').implement({
@@ -80,7 +83,7 @@ dataflow.implement({
       description: 'Its runs, newest first unless ordered otherwise.',
       args: {
         filter: t.arg({ type: runFilter, description: 'Only those that match.' }),
-        orderBy: t.arg({ type: runOrder, description: 'Another order.' }),
+        orderBy: t.arg({ type: runOrder, description: 'Another order than newest first.' }),
         ...pageArgs(t.arg),
       },
       ...reads('id'),
@@ -108,7 +111,7 @@ dataflow.implement({
 const filter = builder.inputType('DataflowFilter', {
   description: 'Conditions that must all hold. What is absent or null does not filter.',
   fields: (t) => ({
-    ids: t.idList({ description: 'Only these.' }),
+    ids: t.idList({ description: 'Only those with these ids.' }),
     destinationId: t.id({ description: 'To this destination.' }),
     segmentId: t.id({ description: 'With this segment mapped in them.' }),
     state: t.field({ type: [dataflowState], description: 'In one of these states.' }),
@@ -124,7 +127,7 @@ builder.queryField('dataflows', (t) =>
     description: 'The dataflows of this sandbox, oldest first unless ordered otherwise.',
     args: {
       filter: t.arg({ type: filter, description: 'Only those that match.' }),
-      orderBy: t.arg({ type: order, description: 'Another order.' }),
+      orderBy: t.arg({ type: order, description: 'Another order than oldest first.' }),
       ...pageArgs(t.arg),
     },
     resolve: (_, { filter, orderBy, ...args }, { session, stores, parts }, info) => {

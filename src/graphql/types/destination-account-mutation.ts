@@ -32,7 +32,7 @@ const updateInput = builder.inputType('UpdateDestinationAccountInput', {
     'Changes to an account. What is absent stays as it is. With new settings or secrets it is UNVERIFIED again.',
   fields: (t) => ({
     id: t.id({ required: true, description: 'Which one, acc_….' }),
-    name: t.string({ description: 'A new name.' }),
+    name: t.string({ description: 'A new name: 1 to 255 characters.' }),
     settings: t.field({ type: 'JSON', description: `New settings, whole. ${SETTINGS}` }),
     secrets: t.field({ type: 'JSON', description: `New secrets, whole. ${SECRETS}` }),
     sharedWith: t.field({

@@ -26,7 +26,7 @@ const consent = builder.objectRef<{ by: string; at: Date }>('Consent').implement
   description: 'An agreement that personal data leaves the gateway.',
   fields: (t) => ({
     agreedBy: t.exposeString('by', { description: 'The name of the token that agreed.' }),
-    agreedAt: t.expose('at', { type: 'DateTime', description: 'When.' }),
+    agreedAt: t.expose('at', { type: 'DateTime', description: 'When it was agreed.' }),
   }),
 })
 

@@ -22,7 +22,7 @@ const updateInput = builder.inputType('UpdateDestinationInput', {
   description: 'Changes to a destination. What is absent stays as it is.',
   fields: (t) => ({
     id: t.id({ required: true, description: 'Which one, dst_….' }),
-    name: t.string({ description: 'A new name.' }),
+    name: t.string({ description: 'A new name: 1 to 255 characters.' }),
     description: t.string({ description: 'A new description; null takes it away.' }),
     settings: t.field({ type: 'JSON', description: 'New settings, whole.' }),
     status: t.field({ type: destinationStatus, description: 'ENABLED or DISABLED.' }),

@@ -36,7 +36,7 @@ destination.implement({
     description: t.exposeString('description', { nullable: true, description: 'What it is for.' }),
     type: t.field({
       type: destinationType,
-      description: 'The kind of place.',
+      description: 'The kind of place, with the schema of its settings.',
       resolve: ({ type }, _, ctx) => typeOf(ctx, type),
     }),
     account: t.field({
@@ -79,7 +79,7 @@ destination.implement({
 const filter = builder.inputType('DestinationFilter', {
   description: 'Conditions that must all hold. What is absent or null does not filter.',
   fields: (t) => ({
-    ids: t.idList({ description: 'Only these.' }),
+    ids: t.idList({ description: 'Only those with these ids.' }),
     search: t.string({ description: 'Text in the name, whatever the case, taken literally.' }),
     type: t.stringList({ description: 'Of one of these kinds, e.g. LOCAL_DIRECTORY.' }),
     status: t.field({ type: [destinationStatus], description: 'In one of these states.' }),
@@ -95,7 +95,7 @@ builder.queryField('destinations', (t) =>
       'The destinations of this sandbox, for a partner only its own; oldest first unless ordered otherwise.',
     args: {
       filter: t.arg({ type: filter, description: 'Only those that match.' }),
-      orderBy: t.arg({ type: order, description: 'Another order.' }),
+      orderBy: t.arg({ type: order, description: 'Another order than oldest first.' }),
       ...pageArgs(t.arg),
     },
     resolve: (_, { filter, orderBy, ...args }, { session, stores, parts }, info) => {

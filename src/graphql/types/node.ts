@@ -28,7 +28,9 @@ export const node = builder.interfaceRef<{ id: string }>('Node').implement({
     const noun = nounOf(id)
     return noun && TYPE_NAMES[noun]
   },
-  fields: (t) => ({ id: t.exposeID('id', { description: 'The opaque id.' }) }),
+  fields: (t) => ({
+    id: t.exposeID('id', { description: 'Its id: opaque, good for `node`, and the same for ever.' }),
+  }),
 })
 
 /** Loads any object by its id; null for what is malformed, absent, elsewhere or not for this session. */

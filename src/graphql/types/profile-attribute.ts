@@ -4,11 +4,11 @@ import { segmentRuleInput, toRule } from './segment-rule.ts'
 const attributeType = builder.enumType('AttributeType', {
   description: 'What the values of an attribute are.',
   values: {
-    STRING: { description: 'Texts.' },
-    NUMBER: { description: 'Numbers.' },
-    BOOLEAN: { description: 'true and false.' },
-    DATE_TIME: { description: 'Dates or date-times, as ISO texts.' },
-    MIXED: { description: 'More than one of these.' },
+    STRING: { description: 'Every value is a text.' },
+    NUMBER: { description: 'Every value is a number.' },
+    BOOLEAN: { description: 'Every value is true or false.' },
+    DATE_TIME: { description: 'Every value is a date or a date-time, as ISO text.' },
+    MIXED: { description: 'There are values of more than one of these types.' },
   },
 })
 
@@ -55,8 +55,12 @@ builder.queryFields((t) => ({
     type: preview,
     description: 'How many profiles a rule would select now, with a few examples. Nothing is stored.',
     args: {
-      rule: t.arg({ type: segmentRuleInput, required: true, description: 'The rule to try.' }),
-      sample: t.arg.int({ defaultValue: 5, description: 'How many examples.' }),
+      rule: t.arg({
+        type: segmentRuleInput,
+        required: true,
+        description: 'The rule to try, as for `createSegment`.',
+      }),
+      sample: t.arg.int({ defaultValue: 5, description: 'How many examples, 0 to 20.' }),
     },
     resolve: (_, { rule, sample }, { session, parts }) =>
       parts.services.segment.preview(session, toRule(rule), sample ?? 5),

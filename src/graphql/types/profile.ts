@@ -69,7 +69,13 @@ builder.mutationFields((t) => ({
     type: upsertPayload,
     description:
       'Adds profiles, or merges attributes into those with the same key. For many, see POST /import.',
-    args: { input: t.arg({ type: upsertInput, required: true, description: 'The profiles.' }) },
+    args: {
+      input: t.arg({
+        type: upsertInput,
+        required: true,
+        description: 'The profiles, and the attribute that identifies them.',
+      }),
+    },
     resolve: async (_, { input }, { session, parts }) => {
       const { done, errors } = await settle(parts.services.profile.upsert(session, input))
       return { inserted: done?.inserted ?? 0, updated: done?.updated ?? 0, errors }
@@ -79,7 +85,13 @@ builder.mutationFields((t) => ({
     type: deletePayload,
     description:
       'Erases a profile and every stored trace of it: attributes, memberships, rejections. Files already delivered are listed in the payload.',
-    args: { input: t.arg({ type: deleteInput, required: true, description: 'Which one.' }) },
+    args: {
+      input: t.arg({
+        type: deleteInput,
+        required: true,
+        description: 'Which profile, by the attribute that identifies it.',
+      }),
+    },
     resolve: async (_, { input }, { session, parts }) => {
       const { done, errors } = await settle(parts.services.profile.delete(session, input))
       return {

@@ -34,8 +34,8 @@ export const progress = builder.objectRef<ProgressFacts>('Progress').implement({
       description: 'Profiles left out on purpose: no consent, a missing required field, a duplicate.',
     }),
     failed: t.expose('failed', { type: 'BigInt', description: 'Profiles that were refused.' }),
-    bytes: t.expose('bytes', { type: 'BigInt', description: 'Bytes delivered.' }),
-    files: t.exposeInt('files', { description: 'Files finished.' }),
+    bytes: t.expose('bytes', { type: 'BigInt', description: 'Bytes delivered so far.' }),
+    files: t.exposeInt('files', { description: 'Files finished so far.' }),
     percent: t.float({
       nullable: true,
       description: 'received of total, 0 to 100; null while the total is unknown.',

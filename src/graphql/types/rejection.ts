@@ -8,8 +8,11 @@ import { rejectionReason } from './run-enums.ts'
 rejection.implement({
   description: 'A profile that was left out or refused.',
   fields: (t) => ({
-    profileId: t.id({ description: 'Which profile.', resolve: ({ profileId }) => String(profileId) }),
-    reason: t.expose('reason', { type: rejectionReason, description: 'Why.' }),
+    profileId: t.id({
+      description: 'The profile, by its id in this gateway.',
+      resolve: ({ profileId }) => String(profileId),
+    }),
+    reason: t.expose('reason', { type: rejectionReason, description: 'Why it was left out or refused.' }),
     detail: t.exposeString('detail', { nullable: true, description: 'More about it, such as the field.' }),
   }),
 })
@@ -18,7 +21,7 @@ export const rejectionFilter = builder.inputType('RejectionFilter', {
   description: 'Conditions that must all hold. What is absent or null does not filter.',
   fields: (t) => ({
     reason: t.field({ type: [rejectionReason], description: 'For one of these reasons.' }),
-    profileId: t.id({ description: 'Of this profile.' }),
+    profileId: t.id({ description: 'Only those of this profile.' }),
   }),
 })
 

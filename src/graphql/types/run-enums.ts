@@ -12,7 +12,7 @@ export const runStatus = builder.enumType('RunStatus', {
   description: 'How a run stands. SUCCESS, FAILED and CANCELLED are final.',
   values: {
     QUEUED: { description: 'Waits for a worker.' },
-    PROCESSING: { description: 'Under way.' },
+    PROCESSING: { description: 'A worker is at it.' },
     SUCCESS: { description: 'Every file is at the destination.' },
     FAILED: { description: 'Ended with an error.' },
     CANCELLING: { description: 'Asked to stop; the worker has not answered yet.' },
@@ -23,11 +23,11 @@ export const runStatus = builder.enumType('RunStatus', {
 export const runPhase = builder.enumType('RunPhase', {
   description: 'What a run is doing.',
   values: {
-    WAITING: { description: 'Nothing yet.' },
+    WAITING: { description: 'Nothing yet: it waits for a worker.' },
     READING: { description: 'Looks for the members.' },
     DELIVERING: { description: 'Writes files to the destination, under temporary names.' },
     FINALIZING: { description: 'Makes the files appear. It cannot be cancelled any more.' },
-    DONE: { description: 'Nothing any more.' },
+    DONE: { description: 'Nothing any more: it has ended.' },
   },
 })
 

@@ -24,11 +24,11 @@ const runEvent = builder.objectRef<Row<'runEvents'>>('RunEvent').implement({
       resolve: ({ runId }, _, { loaders }) => present(loaders.run.load(runId)),
     }),
     type: t.expose('type', { type: runEventType, description: 'What happened.' }),
-    status: t.expose('status', { type: runStatus, description: 'How the run stood.' }),
-    phase: t.expose('phase', { type: runPhase, description: 'What it was doing.' }),
+    status: t.expose('status', { type: runStatus, description: 'How the run stood then.' }),
+    phase: t.expose('phase', { type: runPhase, description: 'What it was doing then.' }),
     progress: t.field({
       type: progress,
-      description: 'How far it was.',
+      description: 'How far it was then.',
       resolve: async (event, _, { loaders }) => {
         const { startedAt } = await present(loaders.run.load(event.runId))
         return progressOf(event, { at: event.at, startedAt })

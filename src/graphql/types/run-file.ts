@@ -3,7 +3,7 @@ import { runFile } from '../refs.ts'
 runFile.implement({
   description: 'A file that a run has delivered.',
   fields: (t) => ({
-    name: t.exposeString('name', { description: 'Its name.' }),
+    name: t.exposeString('name', { description: 'Its name, as the destination has it.' }),
     location: t.exposeString('location', {
       description: 'Where it is at the destination; for LOCAL_DIRECTORY the path below the export root.',
     }),

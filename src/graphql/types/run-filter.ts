@@ -7,12 +7,12 @@ import { runStatus } from './run-enums.ts'
 export const runFilter = builder.inputType('RunFilter', {
   description: 'Conditions that must all hold. What is absent or null does not filter.',
   fields: (t) => ({
-    ids: t.idList({ description: 'Only these.' }),
+    ids: t.idList({ description: 'Only those with these ids.' }),
     dataflowIds: t.idList({ description: 'Through one of these dataflows.' }),
     segmentIds: t.idList({ description: 'Of one of these segments.' }),
     destinationIds: t.idList({ description: 'To one of these destinations.' }),
     status: t.field({ type: [runStatus], description: 'In one of these states.' }),
-    trigger: t.field({ type: [trigger], description: 'Set off like this.' }),
+    trigger: t.field({ type: [trigger], description: 'Set off in one of these ways.' }),
     createdAfter: t.field({ type: 'DateTime', description: 'Asked for at this moment or later.' }),
     createdBefore: t.field({ type: 'DateTime', description: 'Asked for before this moment.' }),
   }),

@@ -128,7 +128,7 @@ builder.queryField('runs', (t) =>
     description: 'The runs of this sandbox, newest first unless ordered otherwise.',
     args: {
       filter: t.arg({ type: runFilter, description: 'Only those that match.' }),
-      orderBy: t.arg({ type: runOrder, description: 'Another order.' }),
+      orderBy: t.arg({ type: runOrder, description: 'Another order than newest first.' }),
       ...pageArgs(t.arg),
     },
     resolve: (_, { filter, orderBy, ...args }, { session, stores, parts }, info) => {

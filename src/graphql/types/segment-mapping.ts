@@ -13,8 +13,8 @@ import { exportMode, schedule } from './schedule.ts'
 const mappingStatus = builder.enumType('MappingStatus', {
   description: 'Whether a segment is sent through a dataflow.',
   values: {
-    ACTIVE: { description: 'It is.' },
-    INACTIVE: { description: 'It rests.' },
+    ACTIVE: { description: 'It is sent.' },
+    INACTIVE: { description: 'It is mapped, and nothing is sent for now.' },
     DELETED: { description: 'It was unmapped; partners still see the row.' },
   },
 })

@@ -10,7 +10,11 @@ const createInput = builder.inputType('CreateSegmentInput', {
     name: t.string({ required: true, description: 'What people call it: 1 to 255 characters.' }),
     description: t.string({ description: 'Who is meant: at most 2,000 characters.' }),
     rule: t.field({ type: segmentRuleInput, required: true, description: 'Who is selected.' }),
-    status: t.field({ type: segmentStatus, defaultValue: 'ACTIVE', description: 'Any but DELETED.' }),
+    status: t.field({
+      type: segmentStatus,
+      defaultValue: 'ACTIVE',
+      description: 'DRAFT, ACTIVE or INACTIVE.',
+    }),
   }),
 })
 
@@ -18,10 +22,10 @@ const updateInput = builder.inputType('UpdateSegmentInput', {
   description: 'Changes to a segment. What is absent stays as it is.',
   fields: (t) => ({
     id: t.id({ required: true, description: 'Which one, seg_….' }),
-    name: t.string({ description: 'A new name.' }),
+    name: t.string({ description: 'A new name: 1 to 255 characters.' }),
     description: t.string({ description: 'A new description; null takes it away.' }),
     rule: t.field({ type: segmentRuleInput, description: 'A new rule. Counts from the next evaluation on.' }),
-    status: t.field({ type: segmentStatus, description: 'Any but DELETED.' }),
+    status: t.field({ type: segmentStatus, description: 'DRAFT, ACTIVE or INACTIVE.' }),
   }),
 })
 

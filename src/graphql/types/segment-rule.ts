@@ -6,7 +6,7 @@ const OPERATORS: Record<AttributeOperator, string> = {
   NOT_EQUALS: 'Anything else, a missing value included.',
   LESS_THAN: 'Before the value: numbers by size, dates by time, other texts by code points.',
   LESS_OR_EQUAL: 'Before the value, or the same.',
-  GREATER_THAN: 'After the value.',
+  GREATER_THAN: 'After the value, in the order of LESS_THAN.',
   GREATER_OR_EQUAL: 'After the value, or the same.',
   IN: 'One of a list of values.',
   NOT_IN: 'None of a list of values; also a missing value.',

@@ -32,7 +32,7 @@ segment.implement({
   fields: (t) => ({
     number: t.exposeInt('number', { description: 'The numeric id that partners see.' }),
     name: t.exposeString('name', { description: 'What people call it.' }),
-    description: t.exposeString('description', { nullable: true, description: 'Who is meant.' }),
+    description: t.exposeString('description', { nullable: true, description: 'Who is meant, in words.' }),
     status: t.expose('status', {
       type: segmentStatus,
       description: 'Where it is in its life.',
@@ -86,7 +86,7 @@ segment.implement({
 const filter = builder.inputType('SegmentFilter', {
   description: 'Conditions that must all hold. What is absent or null does not filter.',
   fields: (t) => ({
-    ids: t.idList({ description: 'Only these.' }),
+    ids: t.idList({ description: 'Only those with these ids.' }),
     numbers: t.intList({ description: 'Only those with these numeric ids.' }),
     search: t.string({ description: 'Text in the name, whatever the case, taken literally.' }),
     status: t.field({ type: [segmentStatus], description: 'In one of these states.' }),
@@ -103,7 +103,7 @@ builder.queryField('segments', (t) =>
     description: 'The segments of this sandbox, oldest first unless ordered otherwise.',
     args: {
       filter: t.arg({ type: filter, description: 'Only those that match.' }),
-      orderBy: t.arg({ type: order, description: 'Another order.' }),
+      orderBy: t.arg({ type: order, description: 'Another order than oldest first.' }),
       ...pageArgs(t.arg),
     },
     resolve: (_, { filter, orderBy, ...args }, { session, stores, parts }, info) => {

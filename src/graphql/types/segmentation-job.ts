@@ -10,7 +10,7 @@ const jobStatus = builder.enumType('JobStatus', {
   description: 'How a segmentation job stands.',
   values: {
     QUEUED: { description: 'Waits for a worker.' },
-    PROCESSING: { description: 'Under way.' },
+    PROCESSING: { description: 'A worker is at it.' },
     SUCCEEDED: { description: 'Every segment has its new snapshot.' },
     FAILED: { description: 'Ended with an error; no snapshot was changed.' },
     CANCELLED: { description: 'Stopped on request.' },

@@ -7,7 +7,7 @@ snapshot.implement({
   fields: (t) => ({
     segment: t.field({
       type: segment,
-      description: 'The segment.',
+      description: 'The segment that was evaluated.',
       resolve: ({ segmentId }, _, { loaders }) => present(loaders.segment.load(segmentId)),
     }),
     job: t.field({
@@ -15,7 +15,10 @@ snapshot.implement({
       description: 'The job that made it.',
       resolve: ({ jobId }, _, { loaders }) => present(loaders.segmentationJob.load(jobId)),
     }),
-    evaluatedAt: t.expose('evaluatedAt', { type: 'DateTime', description: 'The moment it is of.' }),
+    evaluatedAt: t.expose('evaluatedAt', {
+      type: 'DateTime',
+      description: 'The moment whose members it holds.',
+    }),
     profileCount: t.expose('profileCount', { type: 'BigInt', description: 'How many members it has.' }),
     entered: t.expose('entered', {
       type: 'BigInt',
