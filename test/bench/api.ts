@@ -39,7 +39,7 @@ interface Turn extends Load {
 
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'gateway-bench-'))
 const file = path.join(dir, 'gateway.db')
-const env = { DATA_DIR: dir, ADMIN_TOKEN: 'bench-token-0123456789' }
+const env = { DATA_DIR: dir, ADMIN_TOKEN: 'bench-token-0123456789', RATE_LIMIT_PER_MINUTE: '100000000' }
 const stops: (() => Promise<void>)[] = []
 try {
   await installPeers()
