@@ -1,6 +1,7 @@
 // The object types that others point at, by the rows that their resolvers get. types/<noun>.ts give them their fields.
 import type { Driver } from '../destinations/driver.ts'
 import type { RunFacts } from '../storage/run.ts'
+import type { MappingRow } from '../storage/segment-mapping.ts'
 import type { Row } from '../storage/tables.ts'
 import { builder } from './builder.ts'
 import { connectionOf, type FieldBuilder } from './connection.ts'
@@ -18,7 +19,7 @@ export const segment = builder.objectRef<Row<'segments'>>('Segment')
 export const snapshot = builder.objectRef<Row<'snapshots'>>('SegmentSnapshot')
 export const segmentationJob = builder.objectRef<Row<'segmentationJobs'>>('SegmentationJob')
 export const dataflow = builder.objectRef<Row<'dataflows'>>('Dataflow')
-export const segmentMapping = builder.objectRef<Row<'segmentMappings'>>('SegmentMapping')
+export const segmentMapping = builder.objectRef<MappingRow>('SegmentMapping')
 export const activation = builder.objectRef<Row<'activations'>>('Activation')
 export const run = builder.objectRef<RunFacts>('Run')
 export const runFile = builder.objectRef<Row<'runFiles'>>('RunFile')

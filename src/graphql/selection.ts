@@ -4,7 +4,6 @@ import {
   type GraphQLNamedOutputType,
   type GraphQLResolveInfo,
   getNamedType,
-  isCompositeType,
   isObjectType,
   Kind,
   type SelectionSetNode,
@@ -15,6 +14,8 @@ const known = new WeakMap<FieldNode, Selection>()
 
 /** For a field that does not read the property of its own name alone: the properties that it reads. */
 export const reads = (...properties: string[]) => ({ extensions: { reads: properties } })
+/** For a field that is another row, which is read together with this one under the field's name. */
+export const JOINED = { extensions: { isJoined: true } }
 
 /**
  * The properties of the rows behind a field, or behind the nodes of a connection, that the document's selection needs.
@@ -24,43 +25,63 @@ export function selectionOf({ fieldNodes, returnType, fragments }: GraphQLResolv
   const [first] = fieldNodes
   const remembered = fieldNodes.length === 1 && first ? known.get(first) : undefined
   if (remembered) return remembered
-  const properties = new Set<string>()
-  let hasPlaces = false
+  const wanted = newWanted()
   const type = getNamedType(returnType)
   for (const { selectionSet } of fieldNodes) {
-    if (selectionSet) collect(selectionSet, type)
+    if (selectionSet) collect(wanted, selectionSet, { parent: type, fragments })
   }
-  const names = [...properties].sort()
-  const selection = { names, hasPlaces, key: `${names.join()} ${hasPlaces}` }
+  const selection = settled(wanted)
   if (first && fieldNodes.length === 1) known.set(first, selection)
   return selection
+}
 
-  function collect({ selections }: SelectionSetNode, parent: GraphQLNamedOutputType): void {
-    for (const node of selections) {
-      if (node.kind === Kind.FIELD) collectField(node, parent)
-      else if (node.kind === Kind.INLINE_FRAGMENT) collect(node.selectionSet, parent)
-      else {
-        const fragment = fragments[node.name.value]
-        if (fragment) collect(fragment.selectionSet, parent)
-      }
+interface Wanted {
+  names: Set<string>
+  hasPlaces: boolean
+  joined: Map<string, Wanted>
+}
+interface Place {
+  parent: GraphQLNamedOutputType
+  fragments: GraphQLResolveInfo['fragments']
+}
+
+const newWanted = (): Wanted => ({ names: new Set(), hasPlaces: false, joined: new Map() })
+
+function settled({ names, hasPlaces, joined }: Wanted): Selection {
+  const rows = [...joined].map(([name, inner]) => [name, settled(inner)] as const)
+  const sorted = [...names].sort()
+  const key = `${sorted.join()} ${hasPlaces} ${rows.map(([name, { key }]) => `${name}(${key})`).join()}`
+  return { names: sorted, hasPlaces, joined: Object.fromEntries(rows), key }
+}
+
+function collect(wanted: Wanted, { selections }: SelectionSetNode, place: Place): void {
+  for (const node of selections) {
+    if (node.kind === Kind.FIELD) collectField(wanted, node, place)
+    else if (node.kind === Kind.INLINE_FRAGMENT) collect(wanted, node.selectionSet, place)
+    else {
+      const fragment = place.fragments[node.name.value]
+      if (fragment) collect(wanted, fragment.selectionSet, place)
     }
   }
-  function collectField(node: FieldNode, parent: GraphQLNamedOutputType): void {
-    const name = node.name.value
-    const field = isObjectType(parent) ? parent.getFields()[name] : undefined
-    if (name.startsWith('__')) return
-    const isOfPage = /(Connection|Edge)$/.test(parent.name)
-    if (isOfPage && (name === 'pageInfo' || name === 'cursor')) hasPlaces = true
-    if (isOfPage && field && node.selectionSet) {
-      const type = getNamedType(field.type)
-      if (name === 'nodes' || name === 'edges' || name === 'node') {
-        if (isCompositeType(type)) collect(node.selectionSet, type)
-      }
-      return
-    }
-    if (isOfPage) return
-    const declared = field?.extensions.reads
-    // Only `reads` above writes it.
-    for (const property of (declared as string[] | undefined) ?? [name]) properties.add(property)
+}
+
+function collectField(wanted: Wanted, node: FieldNode, { parent, fragments }: Place): void {
+  const name = node.name.value
+  const field = isObjectType(parent) ? parent.getFields()[name] : undefined
+  if (name.startsWith('__') || !field) return
+  const type = getNamedType(field.type)
+  if (/(Connection|Edge)$/.test(parent.name)) {
+    if (name === 'pageInfo' || name === 'cursor') wanted.hasPlaces = true
+    else if (node.selectionSet) collect(wanted, node.selectionSet, { parent: type, fragments })
+    return
   }
+  const { reads: declared, isJoined } = field.extensions
+  if (isJoined && node.selectionSet) {
+    const inner = wanted.joined.get(name) ?? newWanted()
+    wanted.joined.set(name, inner)
+    collect(inner, node.selectionSet, { parent: type, fragments })
+    return
+  }
+  // Only `reads` above writes it.
+  for (const property of (declared as string[] | undefined) ?? [name]) wanted.names.add(property)
 }

@@ -62,10 +62,18 @@ export interface ExportReader {
   close(): Promise<void>
 }
 
+/** Rows of another table that are read along, by the column that holds their id. */
+export interface JoinedColumns {
+  table: SQLiteTable & { id: Column }
+  by: Column
+  columns: readonly Column[]
+}
+
 /** For each parent the first `limit` rows of a table that belong to it, in an order. */
 export interface FirstOfEach {
   table: SQLiteTable
   columns: readonly Column[]
+  joined: readonly JoinedColumns[]
   /** The column that names the parent. */
   parent: Column
   /** `where` alone leads to few rows. */

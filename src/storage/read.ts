@@ -2,6 +2,7 @@
 // once, and the rows are decoded here, which is five times as fast as building and mapping each query anew.
 import { Column, getTableColumns, getTableName, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import type { SQLiteTable } from 'drizzle-orm/sqlite-core'
+import type { JoinedColumns } from './capabilities.ts'
 import type { Database } from './database.ts'
 import type { JsonDialect } from './json-dialect.ts'
 
@@ -19,6 +20,8 @@ export interface Selection {
   names: readonly string[]
   /** Whether the place of rows in their list is asked for. */
   hasPlaces: boolean
+  /** What is looked at of rows that are read together with this one. */
+  joined: Readonly<Record<string, Selection>>
   /** All of this in one text. */
   key: string
 }
@@ -27,6 +30,11 @@ export interface Sorting {
   direction: 'ASC' | 'DESC'
 }
 export type Reader<Row> = ReturnType<typeof reader<SQLiteTable & { $inferSelect: Row }>>
+/** Another row that a row leads to, by the column that holds its id. */
+export interface Join {
+  table: SQLiteTable & { id: Column }
+  by: Column
+}
 /** The parents whose children are read, by the column that names them. */
 export interface Parents {
   column: Column
@@ -46,12 +54,17 @@ const MAX_STATEMENTS = 500
 export function reader<T extends SQLiteTable, Left extends keyof T['$inferSelect'] = never>(
   database: Database,
   table: T,
-  options: { without?: readonly Left[]; counts?: 'here' | 'aside' } = {},
+  options: {
+    without?: readonly Left[]
+    counts?: 'here' | 'aside'
+    /** What a selection may ask for together with a row, by the property that it becomes. */
+    joins?: Readonly<Record<string, Join>>
+  } = {},
 ) {
   type Row = Omit<T['$inferSelect'], Left>
   const without: readonly PropertyKey[] = options.without ?? []
   const columns = Object.entries<Column>(getTableColumns(table)).filter(([key]) => !without.includes(key))
-  const choose = chooser<Row>(columns)
+  const choose = chooser<Row>(columns, options.joins ?? {})
   const ids = columns.filter(([key]) => key === 'id').map(([, column]) => column)
   const statements = new Map<string, Statement>()
   const run = (shape: string, where: readonly Condition[], build: (where: SQL) => SQL, more: object = {}) => {
@@ -81,7 +94,8 @@ export function reader<T extends SQLiteTable, Left extends keyof T['$inferSelect
       const rows = await run(
         `rows ${sortingKey(sorting)} ${limit === undefined} ${chosen.key}`,
         where.filter(isGiven),
-        (all) => sql`select ${list(chosen.columns)} from ${table} where ${all}${orderBy(sorting)}${limited}`,
+        (all) =>
+          sql`select ${list([...chosen.columns, ...chosen.joined.flatMap((join) => join.columns)])} from ${table}${joined(chosen.joined)} where ${all}${orderBy(sorting)}${limited}`,
         { limit },
       )
       return rows.map(chosen.decode)
@@ -101,6 +115,7 @@ export function reader<T extends SQLiteTable, Left extends keyof T['$inferSelect
           database.firstOfEach({
             table,
             columns: chosen.columns,
+            joined: chosen.joined,
             parent,
             isFewRows,
             parents: sql.placeholder('parents'),
@@ -174,21 +189,31 @@ const list = (columns: readonly Column[]): SQL =>
     sql`, `,
   )
 
+function joined(joins: readonly JoinedColumns[]): SQL {
+  const parts = joins.map(({ table, by }) => sql` left join ${table} on ${table.id} = ${by}`)
+  return sql.join(parts)
+}
+
 /** Makes the function that settles which columns are read. What is asked for and is no column means: all of them. */
-function chooser<Row>(all: readonly [string, Column][]) {
-  const keys = new Set(all.map(([key]) => key))
+function chooser<Row>(all: readonly [string, Column][], joins: Readonly<Record<string, Join>>) {
   const choose = (only: Selection | undefined, always: readonly Column[]) => {
-    const isAll = only === undefined || only.names.some((name) => !keys.has(name))
-    const wanted = isAll
-      ? all
-      : all.filter(([key, column]) => only.names.includes(key) || always.includes(column))
-    // Rows that are only counted are read by one column, too.
-    const chosen = wanted.length > 0 ? wanted : all.slice(0, 1)
+    const chosen = chosenOf(all, only, always)
+    const rows = Object.entries(only?.joined ?? {}).map(([name, selection]) => {
+      const join = joins[name]
+      if (!join) throw new Error(`no row is joined as ${name}`)
+      const { id } = join.table
+      return { name, ...join, fields: chosenOf(Object.entries(getTableColumns(join.table)), selection, [id]) }
+    })
     return {
-      key: isAll ? '*' : chosen.map(([key]) => key).join(),
+      key: `${keyOf(chosen)} ${rows.map(({ name, fields }) => `${name}(${keyOf(fields)})`).join()}`,
       columns: chosen.map(([, column]) => column),
+      joined: rows.map(({ table, by, fields }) => ({
+        table,
+        by,
+        columns: fields.map(([, column]) => column),
+      })),
       // Where not all is read, the selection vouches that the rest is not looked at.
-      decode: rowDecoder<Row>(chosen),
+      decode: rowDecoder<Row>(chosen, rows),
     }
   }
   const known = new Map<string, ReturnType<typeof choose>>()
@@ -205,21 +230,45 @@ function chooser<Row>(all: readonly [string, Column][]) {
   }
 }
 
-function rowDecoder<Row>(columns: readonly [string, Column][]) {
-  const fields = columns.map(([key, column]) => ({
+type Fields = readonly (readonly [string, Column])[]
+const keyOf = (fields: Fields): string => fields.map(([key]) => key).join()
+
+function chosenOf(all: Fields, only: Selection | undefined, always: readonly Column[]): Fields {
+  if (!only || only.names.some((name) => !all.some(([key]) => key === name))) return all
+  const wanted = all.filter(([key, column]) => only.names.includes(key) || always.includes(column))
+  // Rows that are only counted are read by one column, too.
+  return wanted.length > 0 ? wanted : all.slice(0, 1)
+}
+
+/** The columns of one row after those of the other; a row that is not there has no id. */
+function rowDecoder<Row>(fields: Fields, joins: readonly { name: string; fields: Fields }[]) {
+  const own = objectDecoder(fields, 0)
+  let from = fields.length
+  const inner = joins.map(({ name, fields: columns }) => {
+    const decode = objectDecoder(columns, from)
+    from += columns.length
+    return { name, decode }
+  })
+  return (raw: readonly unknown[]): Row => {
+    const row = own(raw)
+    for (const { name, decode } of inner) row[name] = decode(raw)
+    return row as Row // by construction: one key for each column that was read
+  }
+}
+
+function objectDecoder(columns: Fields, from: number) {
+  const fields = columns.map(([key, column], index) => ({
     key,
+    at: from + index,
     // Most columns hand over what the driver gives.
     column: column.mapFromDriverValue === Column.prototype.mapFromDriverValue ? null : column,
   }))
-  return (raw: readonly unknown[]): Row => {
+  return (raw: readonly unknown[]): Record<string, unknown> => {
     const row: Record<string, unknown> = {}
-    for (let index = 0; index < fields.length; index += 1) {
-      const field = fields[index]
-      const value = raw[index]
-      if (field)
-        row[field.key] =
-          field.column === null || value === null ? value : field.column.mapFromDriverValue(value)
+    for (const { key, at, column } of fields) {
+      const value = raw[at]
+      row[key] = column === null || value === null ? value : column.mapFromDriverValue(value)
     }
-    return row as Row // by construction: one key for each column that was read
+    return row
   }
 }

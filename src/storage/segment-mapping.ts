@@ -18,6 +18,9 @@ export interface SegmentMappingFilter {
 /** A partner that keeps a copy asks for all of its numbers at once. */
 export const MAX_NUMBERS = 1000
 
+/** A mapping, and its segment where that was asked for with it. */
+export type MappingRow = Row<'segmentMappings'> & { segment?: Row<'segments'> }
+
 export function segmentMappingStore(database: Database) {
   const { db, tables } = database
   const { segmentMappings: mappings, destinations, segments } = tables
@@ -26,7 +29,9 @@ export function segmentMappingStore(database: Database) {
     dataflow: mappings.dataflowId,
     segment: mappings.segmentId,
   }
-  const read = reader(database, mappings)
+  const read = reader(database, mappings, {
+    joins: { segment: { table: segments, by: mappings.segmentId } },
+  })
   const select = (condition: ReturnType<typeof and>, sandboxId: string) =>
     db
       .select()

@@ -6,7 +6,7 @@ import type { FirstOfEach } from './capabilities.ts'
  * are then looked up by those keys.
  */
 export function sqliteFirstOfEach(rows: FirstOfEach): SQL {
-  const { table, columns, parent, isFewRows, parents, where, sorting, limit } = rows
+  const { table, columns, joined, parent, isFewRows, parents, where, sorting, limit } = rows
   const found = (column: Column) => sql`found.${sql.identifier(column.name)}`
   const list = (parts: SQL[]) => sql.join(parts, sql`, `)
   const direction = sql.raw(sorting.direction)
@@ -19,7 +19,9 @@ export function sqliteFirstOfEach(rows: FirstOfEach): SQL {
   // Where the key is unique in the whole table, an index of the parents would only lead through all of their rows.
   const ofParent = unique.primary ? sql`` : sql`${found(parent)} = parents.value and `
   return sql`
-    select ${list(columns.map(found))} from json_each(${parents}) as parents cross join ${table} as found
+    select ${list([...columns.map(found), ...joined.flatMap((join) => join.columns.map((column) => sql`${column}`))])}
+    from json_each(${parents}) as parents cross join ${table} as found
+      ${sql.join(joined.map(({ table: other, by }) => sql` left join ${other} on ${other.id} = ${found(by)}`))}
     where ${ofParent}${found(unique)} in (${first})
     order by ${list(sorting.columns.map((column) => sql`${found(column)} ${direction}`))}`
 }

@@ -5,8 +5,8 @@ import type { PageArgs } from '../../storage/paging.ts'
 import { MAX_NUMBERS, type SegmentMappingFilter } from '../../storage/segment-mapping.ts'
 import { builder } from '../builder.ts'
 import { pageArgs, type Types } from '../connection.ts'
-import { destination, pairFields, present, run, segmentMapping } from '../refs.ts'
-import { reads, selectionOf } from '../selection.ts'
+import { destination, pairFields, present, run, segment, segmentMapping } from '../refs.ts'
+import { JOINED, reads, selectionOf } from '../selection.ts'
 import { node } from './node.ts'
 import { exportMode, schedule } from './schedule.ts'
 
@@ -25,6 +25,14 @@ segmentMapping.implement({
   fields: (t) => ({
     number: t.exposeInt('number', { description: '`destinationMappingId` of the partner API.' }),
     ...pairFields(t),
+    segment: t.field({
+      type: segment,
+      description: 'The segment.',
+      ...JOINED,
+      resolve: (row, _, { loaders }, info) =>
+        // Whoever may see a mapping may see its segment.
+        row.segment ?? present(loaders.segment.load(row.segmentId, selectionOf(info))),
+    }),
     destination: t.field({
       type: destination,
       description: 'Where the dataflow leads.',
