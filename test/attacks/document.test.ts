@@ -49,10 +49,13 @@ describe.each(ways)('a document, $name', ({ path }) => {
     fragment hasOwnProperty on Viewer { __proto__: name valueOf: __typename }`
     const variables = '{"__proto__":false}'
     const body = `{"query":${JSON.stringify(query)},"operationName":"constructor","variables":${variables}}`
-    const { text } = await at.send(path, { body })
-    expect(text.replace(/,"extensions":.*$/, '}')).toBe(
-      '{"data":{"__proto__":{"constructor":"admin","__proto__":"admin","valueOf":"Viewer"},"hasOwnProperty":"Query"}}',
-    )
+    // Interpreted the first times, compiled from then on.
+    for (let time = 0; time < 4; time += 1) {
+      const { text } = await at.send(path, { body })
+      expect(text.replace(/,"extensions":.*$/, '}')).toBe(
+        '{"data":{"__proto__":{"constructor":"admin","__proto__":"admin","valueOf":"Viewer"},"hasOwnProperty":"Query"}}',
+      )
+    }
     expect(({} as Record<string, unknown>).name).toBeUndefined()
     for (const operationName of ['__proto__', 'toString', 'x']) {
       expectRefusal(await at.ask(path, { query, operationName }), { codes: ['OPERATION_RESOLUTION_FAILURE'] })
