@@ -4,11 +4,13 @@ import {
   type DocumentNode,
   type ExecutionResult,
   GraphQLError,
+  type GraphQLNamedType,
   type GraphQLSchema,
   getNamedType,
   getOperationAST,
   getVariableValues,
   isEnumType,
+  isInputObjectType,
   isSpecifiedScalarType,
   type OperationDefinitionNode,
   OperationTypeNode,
@@ -50,7 +52,7 @@ export function compiledQueries() {
     known.set(operation, entry)
     entry.uses += 1
     if (entry.uses < USES) return null
-    entry.query ??= compiled(asked, read, operation)
+    if (entry.query === undefined) entry.query = compiled(asked, read, operation)
     if (!entry.query || !(entry.isPlain || areValid(asked, operation))) return null
     return finished(entry.query({}, asked.contextValue, asked.variableValues ?? {}), read.source)
   }
@@ -63,7 +65,7 @@ function compiled(
 ): CompiledQuery['query'] | null {
   const isOrdinary = operation.operation === OperationTypeNode.QUERY && !introspects
   // In the generated code that name would set a prototype.
-  if (!isOrdinary || source.body.includes('__proto__')) return null
+  if (!isOrdinary || source.body.includes('__proto__') || hasEndlessVariables(schema, operation)) return null
   const query = compileQuery(schema, document, operation.name?.value ?? '')
   return isCompiledQuery(query) ? query.query : null
 }
@@ -73,6 +75,22 @@ function hasPlainVariables(schema: GraphQLSchema, operation: OperationDefinition
     const named = getNamedType(typeFromAST(schema, type))
     return named !== undefined && (isEnumType(named) || isSpecifiedScalarType(named))
   })
+}
+
+/**
+ * Of a type of input that holds itself, such as a rule. The compiler writes the reading of variables out, level by
+ * level: for these it would not end before the stack does, and hold everybody up for seconds.
+ */
+function hasEndlessVariables(schema: GraphQLSchema, operation: OperationDefinitionNode): boolean {
+  const holdsItself = (type: GraphQLNamedType | undefined, above: readonly GraphQLNamedType[]): boolean =>
+    isInputObjectType(type) &&
+    (above.includes(type) ||
+      Object.values(type.getFields()).some((field) =>
+        holdsItself(getNamedType(field.type), [...above, type]),
+      ))
+  return (operation.variableDefinitions ?? []).some(({ type }) =>
+    holdsItself(getNamedType(typeFromAST(schema, type)), []),
+  )
 }
 
 function areValid({ schema, variableValues }: Asked, operation: OperationDefinitionNode): boolean {

@@ -41,6 +41,17 @@ describe.each(ways)('a document, $name', ({ path }) => {
     expect(await database.db.select().from(database.tables.segmentationJobs)).toEqual([])
   })
 
+  it('case 34: whose input may nest without end holds nobody up, however often it comes', async () => {
+    const started = performance.now()
+    for (let time = 0; time < 6; time += 1) {
+      const query = `query Rule${time % 2}($rule: SegmentRuleInput!) { previewSegment(rule: $rule) { profileCount } }`
+      const variables = { rule: { attribute: { path: 'email', operator: 'EXISTS' } } }
+      const { body } = await at.ask(path, { query, variables })
+      expect(body.data).toEqual({ previewSegment: { profileCount: 0 } })
+    }
+    expect(performance.now() - started).toBeLessThan(LONGEST_REFUSAL_MS)
+  })
+
   it('case 32: with names like those of every object is an ordinary one', async () => {
     const query = `query constructor($__proto__: Boolean!, $toString: Boolean = true) {
       __proto__: viewer { constructor: name @include(if: $toString) ...hasOwnProperty }
