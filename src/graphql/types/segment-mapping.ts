@@ -27,7 +27,7 @@ segmentMapping.implement({
     ...pairFields(t),
     segment: t.field({
       type: segment,
-      description: 'The segment.',
+      description: 'The segment in question.',
       ...JOINED,
       resolve: (row, _, { loaders }, info) =>
         // Whoever may see a mapping may see its segment.
