@@ -66,7 +66,9 @@ function compiled(
   const isOrdinary = operation.operation === OperationTypeNode.QUERY && !introspects
   // In the generated code that name would set a prototype.
   if (!isOrdinary || source.body.includes('__proto__') || hasEndlessVariables(schema, operation)) return null
-  const query = compileQuery(schema, document, operation.name?.value ?? '')
+  // Texts, numbers and enums leave as the columns hold them.
+  const options = { disableLeafSerialization: true }
+  const query = compileQuery(schema, document, operation.name?.value ?? '', options)
   return isCompiledQuery(query) ? query.query : null
 }
 

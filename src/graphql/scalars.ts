@@ -1,6 +1,7 @@
 import { GraphQLError, Kind, type ValueNode } from 'graphql'
 import { isDay } from '../domain/schedule.ts'
 import { builder } from './builder.ts'
+import { isoTime } from './iso-time.ts'
 
 const MAX_JSON_DEPTH = 20
 const DATE_TIME = /^(\d{4}-\d{2}-\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?(?:[Zz]|([+-])(\d{2}):(\d{2}))$/
@@ -9,7 +10,7 @@ builder.scalarType('DateTime', {
   description:
     'RFC 3339 date-time in UTC with millisecond precision, e.g. 2026-11-22T09:30:00.000Z. As input any offset is accepted; years 1970 to 9999; moments that do not exist are refused.',
   specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc3339',
-  serialize: (value) => value.toISOString(),
+  serialize: isoTime,
   parseValue: parseDateTime,
 })
 builder.scalarType('Date', {

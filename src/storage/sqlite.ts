@@ -2,12 +2,12 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import BetterSqlite from 'better-sqlite3'
-import { fillPlaceholders } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/better-sqlite3'
 import { SQLiteSyncDialect } from 'drizzle-orm/sqlite-core'
 import { Unavailable } from '../domain/errors.ts'
 import type { ProfilePatch, RawRow } from './capabilities.ts'
 import { type Database, StaleWrite, type Write } from './database.ts'
+import { filler } from './placeholders.ts'
 import { tables } from './schema.sqlite.ts'
 import { sqliteAside } from './sqlite-aside.ts'
 import { sqliteAttributeStatistics } from './sqlite-attributes.ts'
@@ -70,9 +70,10 @@ export function openSqlite(file: string): Database {
     },
     prepare: (query, where = 'here') => {
       const { sql, params } = dialect.sqlToQuery(query)
-      if (where === 'aside') return (values) => aside.read({ sql, params: fillPlaceholders(params, values) })
+      const fill = filler(params)
+      if (where === 'aside') return (values) => aside.read({ sql, params: fill(values) })
       const statement = run(() => connection.prepare(sql).raw())
-      return async (values) => run(() => statement.all(...fillPlaceholders(params, values)) as RawRow[])
+      return async (values) => run(() => statement.all(...fill(values)) as RawRow[])
     },
     firstOfEach: sqliteFirstOfEach,
     skipLocked: (select) => select, // one writer at a time: there is nothing to pass over
