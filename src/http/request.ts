@@ -28,7 +28,14 @@ export function send(req: IncomingMessage, res: ServerResponse, answer: Answer):
     res.setHeader('connection', 'close')
     res.once('finish', () => req.socket.destroySoon())
   }
-  res.writeHead(status, { ...COMMON_HEADERS, 'x-request-id': requestId(), ...headers })
+  // With its length known, an answer leaves in one piece; otherwise Node writes it in chunks, and twice.
+  const length = String(Buffer.byteLength(text))
+  res.writeHead(status, {
+    ...COMMON_HEADERS,
+    'content-length': length,
+    'x-request-id': requestId(),
+    ...headers,
+  })
   res.end(text)
 }
 
