@@ -32,8 +32,27 @@ interface Question {
 }
 type Field = GraphQLField<unknown, unknown>
 
+/** What operations cost whose lists are as long whatever the variables are. */
+const settled = new WeakMap<OperationDefinitionNode, number>()
+
 /** The cost of an operation with its variables. Fragments are reckoned once each. */
-export function costOf({ schema, document, operation, variables, guardrails }: Question): number {
+export function costOf(question: Question): number {
+  const { operation, variables } = question
+  const before = settled.get(operation)
+  if (before !== undefined) return before
+  let dependsOnVariables = false
+  const cost = reckoned(question, (name) => {
+    dependsOnVariables = true
+    return Object.hasOwn(variables, name) ? { value: variables[name] } : null
+  })
+  if (!dependsOnVariables) settled.set(operation, cost)
+  return cost
+}
+
+/** Looks a variable up; null for one that has no value. */
+type Variables = (name: string) => { value: unknown } | null
+
+function reckoned({ schema, document, operation, guardrails }: Question, variables: Variables): number {
   const known = new Map<string, number>()
   const fragments = new Map<string, FragmentDefinitionNode>()
   for (const node of document.definitions) {
@@ -68,9 +87,9 @@ export function costOf({ schema, document, operation, variables, guardrails }: Q
     const cost = known.get(name)
     if (cost !== undefined || !fragment) return cost ?? 0
     known.set(name, 0)
-    const reckoned = ofSet(fragment.selectionSet, typeNamed(fragment.typeCondition.name.value))
-    known.set(name, reckoned)
-    return reckoned
+    const sum = ofSet(fragment.selectionSet, typeNamed(fragment.typeCondition.name.value))
+    known.set(name, sum)
+    return sum
   }
   const typeNamed = (name: string): GraphQLNamedOutputType | undefined => {
     const type = schema.getType(name)
@@ -120,11 +139,12 @@ function lookedUp(field: Field, filter: unknown): number {
 function literalOf(
   node: ValueNode | undefined,
   operation: OperationDefinitionNode,
-  variables: Readonly<Record<string, unknown>>,
+  variables: Variables,
 ): unknown {
   if (node?.kind === Kind.VARIABLE) {
     const name = node.name.value
-    if (Object.hasOwn(variables, name)) return variables[name]
+    const given = variables(name)
+    if (given) return given.value
     const definition = operation.variableDefinitions?.find((one) => one.variable.name.value === name)
     return literalOf(definition?.defaultValue, operation, variables)
   }

@@ -29,14 +29,15 @@ export function send(req: IncomingMessage, res: ServerResponse, answer: Answer):
     res.once('finish', () => req.socket.destroySoon())
   }
   // With its length known, an answer leaves in one piece; otherwise Node writes it in chunks, and twice.
-  const length = String(Buffer.byteLength(text))
+  const length = Buffer.byteLength(text)
   res.writeHead(status, {
     ...COMMON_HEADERS,
-    'content-length': length,
+    'content-length': String(length),
     'x-request-id': requestId(),
     ...headers,
   })
-  res.end(text)
+  // What is all ASCII needs no encoding.
+  res.end(text, length === text.length ? 'latin1' : 'utf8')
 }
 
 /**

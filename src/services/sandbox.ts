@@ -15,6 +15,8 @@ export type SandboxService = ReturnType<typeof sandboxService>
 export function sandboxService(ctx: ServiceContext) {
   const { database, clock, newId } = ctx
   const store = sandboxStore(database)
+  /** Sandboxes are neither renamed nor removed, so what one is called may be remembered. */
+  const known = new Map<string, Row<'sandboxes'>>()
 
   const insert = async (name: string, title: string): Promise<Row<'sandboxes'> | null> => {
     const id = newId('sandbox')
@@ -58,7 +60,11 @@ export function sandboxService(ctx: ServiceContext) {
     },
 
     /** For whoever decides the session's sandbox; nobody's right is checked. */
-    byName: (name: string): Promise<Row<'sandboxes'> | null> => store.byName(name),
+    async byName(name: string): Promise<Row<'sandboxes'> | null> {
+      const row = known.get(name) ?? (await store.byName(name))
+      if (row) known.set(name, row)
+      return row
+    },
 
     /** Makes the sandbox unless it is there. For the gateway's own start. */
     async ensure(name: string, title: string = name): Promise<Row<'sandboxes'>> {

@@ -61,12 +61,12 @@ describe('a document', () => {
     expect(many).toEqual(few)
   })
 
-  it('of one list costs three: who asks, in which sandbox, and the list', async () => {
+  it('of one list costs two: who asks, and the list', async () => {
     await grow(2)
     const ask = () => gateway.data('{ segments { nodes { name } } }')
     await ask() // once a minute the use of the token is recorded
     const seen = await statementsOf(ask)
-    expect(seen.map((sql) => /from "?(\w+)/i.exec(sql)?.[1])).toEqual(['api_tokens', 'sandboxes', 'segments'])
+    expect(seen.map((sql) => /from "?(\w+)/i.exec(sql)?.[1])).toEqual(['api_tokens', 'segments'])
   })
 
   it('reads no more of a row than it shows', async () => {
