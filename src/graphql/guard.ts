@@ -204,7 +204,7 @@ function isDeeper(data: unknown, limit: number): boolean {
     const [value, depth] = next
     if (typeof value !== 'object' || value === null) continue
     if (depth > limit) return true
-    for (const inner of Object.values(value)) open.push([inner, depth + 1])
+    for (const inner of Object.values(value)) if (typeof inner === 'object') open.push([inner, depth + 1])
   }
   return false
 }

@@ -14,6 +14,10 @@ const known = new WeakMap<FieldNode, Selection>()
 
 /** For a field that does not read the property of its own name alone: the properties that it reads. */
 export const reads = (...properties: string[]) => ({ extensions: { reads: properties } })
+/** For a field whose own fields say what is read: for each of them by its name, or as `by` says of it. */
+export const readsEach = (by: Readonly<Record<string, readonly string[]>>) => ({
+  extensions: { readsEach: by },
+})
 /** For a field that is another row, which is read together with this one under the field's name. */
 export const JOINED = { extensions: { isJoined: true } }
 
@@ -35,6 +39,11 @@ export function selectionOf({ fieldNodes, returnType, fragments }: GraphQLResolv
   return selection
 }
 
+interface Declared {
+  reads?: readonly string[]
+  readsEach?: Readonly<Record<string, readonly string[]>>
+  isJoined?: boolean
+}
 interface Wanted {
   names: Set<string>
   hasPlaces: boolean
@@ -75,13 +84,19 @@ function collectField(wanted: Wanted, node: FieldNode, { parent, fragments }: Pl
     else if (node.selectionSet) collect(wanted, node.selectionSet, { parent: type, fragments })
     return
   }
-  const { reads: declared, isJoined } = field.extensions
+  // Only the helpers above write these.
+  const { reads: declared, readsEach: by, isJoined } = field.extensions as Declared
   if (isJoined && node.selectionSet) {
     const inner = wanted.joined.get(name) ?? newWanted()
     wanted.joined.set(name, inner)
     collect(inner, node.selectionSet, { parent: type, fragments })
     return
   }
-  // Only `reads` above writes it.
-  for (const property of (declared as string[] | undefined) ?? [name]) wanted.names.add(property)
+  if (by && node.selectionSet) {
+    const inner = newWanted()
+    collect(inner, node.selectionSet, { parent: type, fragments })
+    for (const part of inner.names) for (const property of by[part] ?? [part]) wanted.names.add(property)
+    return
+  }
+  for (const property of declared ?? [name]) wanted.names.add(property)
 }

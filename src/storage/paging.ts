@@ -101,9 +101,10 @@ function plan<Row>({ reader, where, order, args, maxPageSize }: ListOf<Row>) {
   const tie = propertyOf(reader, order.tie)
   // Walking backward is walking forward in the opposite order, then turning the page round.
   const ascending = (order.direction === 'ASC') !== backward
-  const identity = where.map((condition) => condition && [condition.name, ...condition.values])
-  const cursorsIn = (parentId: string) =>
-    cursorsOf([reader.name, order.name, order.direction, parentId, ...identity])
+  const cursorsIn = (parentId: string) => {
+    const identity = where.map((condition) => condition && [condition.name, ...condition.values])
+    return cursorsOf([reader.name, order.name, order.direction, parentId, ...identity])
+  }
 
   return {
     size,

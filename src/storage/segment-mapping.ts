@@ -113,10 +113,12 @@ export function segmentMappingStore(database: Database) {
         contains(mappings.elementName, filter.search),
         since(mappings.updatedAt, filter.updatedSince),
       ]
-      // Ids are made in the order of time.
-      const order = { name: 'ID', column: mappings.id, tie: mappings.id, direction: 'ASC' as const }
-      // A number is one row of the gateway.
-      const parents = { column: parentColumns[of.parent], ids: of.ids, isFewRows: filter.numbers != null }
+      // A number is one row of the gateway. Ids and numbers are both made in the order of time: what is looked up by
+      // number is found in the order of numbers, and needs no sorting.
+      const isFewRows = filter.numbers != null
+      const column = isFewRows ? mappings.number : mappings.id
+      const order = { name: isFewRows ? 'NUMBER' : 'ID', column, tie: column, direction: 'ASC' as const }
+      const parents = { column: parentColumns[of.parent], ids: of.ids, isFewRows }
       return selectPages({ reader: read, parents, where, order, args, maxPageSize, only })
     },
 

@@ -17,7 +17,7 @@ import {
   segment,
   snapshot,
 } from '../refs.ts'
-import { reads, selectionOf } from '../selection.ts'
+import { reads, readsEach, selectionOf } from '../selection.ts'
 import { trigger } from './common.ts'
 import { node } from './node.ts'
 import { type ProgressFacts, progress, runFailure } from './progress.ts'
@@ -27,6 +27,9 @@ import { runFilter, runOrder } from './run-filter.ts'
 
 /** What a run's progress is made of. */
 const COUNTED = ['total', 'received', 'exported', 'excluded', 'failed', 'bytes', 'files', 'status'] as const
+
+/** What is not a counter is reckoned from all of it. */
+const RECKONED = [...COUNTED, 'startedAt']
 
 run.implement({
   description: 'One export of one segment through one dataflow.',
@@ -68,7 +71,7 @@ run.implement({
     progress: t.field({
       type: progress,
       description: 'How far it is.',
-      ...reads(...COUNTED, 'startedAt'),
+      ...readsEach({ percent: RECKONED, rowsPerSecond: RECKONED, estimatedCompletionAt: RECKONED }),
       resolve: (row, _, { parts }) => progressOf(row, { at: parts.clock(), startedAt: row.startedAt }),
     }),
     files: t.field({
