@@ -17,7 +17,7 @@ const { values: options } = parseArgs({
   allowPositionals: true,
   options: {
     rounds: { type: 'string', default: '3' },
-    seconds: { type: 'string', default: '4' },
+    seconds: { type: 'string', default: '6' },
     documents: { type: 'string', default: 'abc' },
     only: { type: 'string', default: 'ours,mercurius,plain' },
   },
