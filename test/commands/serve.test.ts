@@ -23,13 +23,13 @@ test('the first start prints a token that works, the second does not print it ag
   const first = cli.start(['serve'])
   const [, url = ''] = await first.saw(LISTENING)
   const [, token = ''] = await first.saw(/^ {2}(\S+)$/m)
-  expect(await viewer(url, token)).toEqual({ data: { viewer: { roles: ['ADMIN'] } } })
+  expect(await viewer(url, token)).toMatchObject({ data: { viewer: { roles: ['ADMIN'] } } })
   first.child.kill('SIGTERM')
   expect(await first.ended).toMatchObject({ code: 0 })
 
   const second = cli.start(['serve'])
   const [, again = ''] = await second.saw(LISTENING)
-  expect(await viewer(again, token)).toEqual({ data: { viewer: { roles: ['ADMIN'] } } })
+  expect(await viewer(again, token)).toMatchObject({ data: { viewer: { roles: ['ADMIN'] } } })
   second.child.kill('SIGINT')
   expect((await second.ended).stdout).not.toContain('token')
 })
@@ -38,7 +38,7 @@ test('ADMIN_TOKEN is the token, and is printed nowhere', async () => {
   const ADMIN_TOKEN = 'a-token-of-the-operators-own-choice'
   const server = cli.start(['serve'], { ADMIN_TOKEN, LOG_LEVEL: 'debug' })
   const [, url = ''] = await server.saw(LISTENING)
-  expect(await viewer(url, ADMIN_TOKEN)).toEqual({ data: { viewer: { roles: ['ADMIN'] } } })
+  expect(await viewer(url, ADMIN_TOKEN)).toMatchObject({ data: { viewer: { roles: ['ADMIN'] } } })
   server.child.kill('SIGTERM')
   const { stdout, stderr } = await server.ended
   expect(stdout + stderr).not.toContain(ADMIN_TOKEN)
