@@ -4,6 +4,8 @@ import { Worker } from 'node:worker_threads'
 import type { ExportOrder, FromThread, ToThread } from './export-thread.ts'
 
 /** `.ts` in a checkout, `.js` in the published package. */
+/** What a thread makes is used once, in buffers of its own: a young generation that grows would only take memory. */
+const YOUNG_MB = 3
 const THREAD = new URL(`./export-thread${path.extname(import.meta.filename)}`, import.meta.url)
 
 export type ExportThreads = ReturnType<typeof exportThreads>
@@ -20,7 +22,8 @@ export function exportThreads() {
      */
     async *run(order: ExportOrder, signal: AbortSignal): AsyncGenerator<FromThread, void, void> {
       signal.throwIfAborted()
-      const thread = idle.pop() ?? new Worker(THREAD)
+      const thread =
+        idle.pop() ?? new Worker(THREAD, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } })
       const inbox = inboxOf(thread, signal)
       let isDone = false
       try {

@@ -98,7 +98,9 @@ export function dataflowStore(database: Database) {
     ) {
       const parents = { column: dataflows.destinationId, ids: destinationIds }
       const where = [isAlso(dataflows.sandboxId, sandboxId)]
-      return selectPages({ reader: read, parents, where, order: ordering(null), ...paging })
+      // Ids are made in the order of time, and the index of the destinations holds them.
+      const order = { name: 'ID', column: dataflows.id, tie: dataflows.id, direction: 'ASC' as const }
+      return selectPages({ reader: read, parents, where, order, ...paging })
     },
 
     insert: (row: NewRow<'dataflows'>): Query => db.insert(dataflows).values(row),

@@ -5,6 +5,8 @@ import type { RawRow } from './capabilities.ts'
 
 type Answer = { id: number; rows: RawRow[] } | { id: number; error: Error }
 
+/** Its answers are few: a young generation that grows would only take memory. */
+const YOUNG_MB = 3
 /** `.ts` in a checkout, `.js` in the published package. */
 const THREAD = new URL(`./sqlite-aside-thread${path.extname(import.meta.filename)}`, import.meta.url)
 
@@ -19,7 +21,10 @@ export function sqliteAside(file: string) {
     waiting.clear()
   }
   const start = (): Worker => {
-    const started = new Worker(THREAD, { workerData: { file } })
+    const started = new Worker(THREAD, {
+      workerData: { file },
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    })
     started.unref()
     started.on('message', (answer: Answer) => {
       const waiter = waiting.get(answer.id)
