@@ -56,6 +56,7 @@ export function readBody(req: IncomingMessage, max: number): Promise<Uint8Array 
     })
     req.once('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
     req.once('error', reject)
+    // Comes right after the end, too.
     req.once('close', () => {
       clearTimeout(timer)
       reject(new Error('the client went away'))
@@ -63,7 +64,10 @@ export function readBody(req: IncomingMessage, max: number): Promise<Uint8Array 
   })
 }
 
-/** For bodies that others read: ends a request whose body has not arrived in time, or is still coming when the answer has gone out. */
+/**
+ * For bodies that others read: ends a request whose body has not arrived in time, or is still coming when the answer
+ * has gone out.
+ */
 export function limitBodyTime(req: IncomingMessage, res: ServerResponse): void {
   const { socket } = req
   const timer = setTimeout(() => {

@@ -11,8 +11,7 @@ export function sqliteFirstOfEach(rows: FirstOfEach): SQL {
   const list = (parts: SQL[]) => sql.join(parts, sql`, `)
   const direction = sql.raw(sorting.direction)
   const unique = sorting.columns.at(-1) ?? parent
-  // SQLite, which knows no counts, would rather read all rows of the parent: an expression keeps it from their index.
-  const isParent = isFewRows ? sql`${parent} || '' = parents.value` : sql`${parent} = parents.value`
+  const isParent = isFewRows ? sql`likely(${parent} = parents.value)` : sql`${parent} = parents.value`
   const first = sql`
     select ${unique} from ${table} where ${isParent} and ${where}
     order by ${list(sorting.columns.map((column) => sql`${column} ${direction}`))} limit ${limit}`
