@@ -11,7 +11,7 @@ import type { ServiceContext } from './context.ts'
 import { applyContent, type DataflowContentInput, EMPTY_CONTENT, requireDriver } from './dataflow-content.ts'
 import { removed } from './destination.ts'
 import { checkSegmentCount, planMappings, type SegmentMappingInput } from './segment-mapping.ts'
-import { againWhenStale } from './stale.ts'
+import { againWhenStale, changedAt } from './stale.ts'
 
 export interface CreateDataflowInput extends DataflowContentInput {
   name: string
@@ -55,7 +55,7 @@ export function dataflowService(ctx: ServiceContext) {
     return againWhenStale(database, async () => {
       const row = await find(session, id, ['id'])
       if (row.state === state) return row
-      const update = store.update(row, { state, updatedAt: clock() })
+      const update = store.update(row, { state, updatedAt: changedAt(row, clock()) })
       if (state === 'ENABLED') await findUsable(session, row.destinationId, ['id'])
       await database.batch(state === 'ENABLED' ? [destinations.keep(row.destinationId), update] : [update])
       return find(session, id, ['id'])
@@ -101,7 +101,7 @@ export function dataflowService(ctx: ServiceContext) {
         const driver = requireDriver(drivers.find(destination.type), destination.type, ['input', 'id'])
         const { content, errors } = applyContent({ current: row, input, driver, guardrails })
         if (errors.length > 0) throw new Refusal(errors)
-        const update = store.update(row, { ...content, updatedAt: clock() })
+        const update = store.update(row, { ...content, updatedAt: changedAt(row, clock()) })
         await database.batch([destinations.keep(destination.id), update])
         return find(session, row.id, ['input', 'id'])
       })

@@ -8,7 +8,7 @@ import { destinationAccountStore } from '../storage/destination-account.ts'
 import type { Row } from '../storage/tables.ts'
 import type { ServiceContext } from './context.ts'
 import { parseSettings, unknownType } from './driver-settings.ts'
-import { againWhenStale } from './stale.ts'
+import { againWhenStale, changedAt } from './stale.ts'
 
 export interface CreateDestinationAccountInput {
   name: string
@@ -98,8 +98,7 @@ export function destinationAccountService(ctx: ServiceContext, loginMs = LOGIN_M
           ...(settings && { settings }),
           ...(secrets && { secrets: sealSecrets(vault, secrets, row.id) }),
           ...(isOther && { status: 'UNVERIFIED' as const, lastVerifiedAt: null, lastError: null }),
-          // Later than what was read, whatever the clock says: it tells a login that the account changed meanwhile.
-          updatedAt: new Date(Math.max(clock().getTime(), row.updatedAt.getTime() + 1)),
+          updatedAt: changedAt(row, clock()),
         })
         await database.batch([change])
         return find(session, row.id, ['input', 'id'])

@@ -12,7 +12,7 @@ import type { ServiceContext } from './context.ts'
 import { evaluateSegments } from './segment-evaluation.ts'
 import { previewSegment, type SegmentPreview } from './segment-preview.ts'
 import { type RuleInContext, requireRule } from './segment-rule.ts'
-import { againWhenStale } from './stale.ts'
+import { againWhenStale, changedAt } from './stale.ts'
 
 /** All of them read in one thread: more would only wait for each other. */
 const MAX_PREVIEWS = 16
@@ -99,7 +99,7 @@ export function segmentService(ctx: ServiceContext) {
             ? null
             : await requireRule(ctx, session, { input: input.rule, path: ['input', 'rule'], errors, of: row })
         if (errors.length > 0) throw new Refusal(errors)
-        const changes = { ...changesIn(input, checked), updatedAt: clock() }
+        const changes = { ...changesIn(input, checked), updatedAt: changedAt(row, clock()) }
         const guards = (checked?.reached ?? []).filter(({ id }) => id !== row.id).map(store.unchanged)
         const isRenamed = changes.name !== undefined && changes.name !== row.name
         const others = isRenamed ? await renamedRules(session.sandbox.id, { ...row, ...changes }) : []
@@ -129,7 +129,7 @@ export function segmentService(ctx: ServiceContext) {
         const errors = naming.slice(0, 20).map((other) => isNamed(row, other))
         if (run) errors.push(isRunning(row, run.id))
         if (errors.length > 0) throw new Refusal(errors)
-        const at = clock()
+        const at = changedAt(row, clock())
         await database.batch([store.delete(row, at), ...mappings.deleteOfSegment(id, at)])
         await announce(id)
         const [deleted] = await store.byIds(sandbox.id, [id])
@@ -178,7 +178,7 @@ export function segmentService(ctx: ServiceContext) {
       .filter((other) => other.id !== renamed.id && segmentsNamedIn(other.rule).includes(renamed.id))
       .map((other) => {
         const expression = printRule(other.rule, (id) => names.get(id) ?? id)
-        return store.update(other, { expression, updatedAt: renamed.updatedAt })
+        return store.update(other, { expression, updatedAt: changedAt(other, renamed.updatedAt) })
       })
   }
 }

@@ -1,5 +1,13 @@
 import { type Database, StaleWrite } from '../storage/database.ts'
 
+/**
+ * The moment of a change, later than the row that was read, whatever the clock says: writes compare by it, and two
+ * changes can come within a millisecond.
+ */
+export function changedAt(read: { updatedAt: Date }, now: Date): Date {
+  return new Date(Math.max(now.getTime(), read.updatedAt.getTime() + 1))
+}
+
 /** More than the writers that can plausibly be faster one after the other. */
 const MAX_ATTEMPTS = 5
 

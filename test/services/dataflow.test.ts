@@ -217,6 +217,16 @@ describe('changing a dataflow', () => {
     expect(await service.update(session, { id })).toMatchObject({ name: 'B', consentAttribute: 'optIn' })
   })
 
+  it('loses neither of two changes in the same millisecond', async () => {
+    const still = dataflowService({ ...buildingContext(test), clock: () => new Date('2026-02-01T00:00:00Z') })
+    const { id } = await still.create(session, flow())
+    await Promise.all([
+      still.update(session, { id, name: 'B' }),
+      still.update(session, { id, consentAttribute: 'optIn' }),
+    ])
+    expect(await still.update(session, { id })).toMatchObject({ name: 'B', consentAttribute: 'optIn' })
+  })
+
   it('is disabled and enabled', async () => {
     const { id } = await service.create(session, flow())
     expect((await service.disable(session, id)).state).toBe('DISABLED')
