@@ -7,6 +7,7 @@ interface StoredAccount {
   id: string
   name: string
   settings: Record<string, unknown>
+  details: Record<string, unknown> | null
   /** Sealed; null once the account is removed. */
   secrets: string | null
 }
@@ -18,10 +19,10 @@ export function sealSecrets(vault: Vault, secrets: Record<string, unknown>, acco
 
 /** @throws DeliveryError SECRETS_UNREADABLE, saying what to do */
 export function openAccount(vault: Vault, account: StoredAccount): OpenAccount {
-  const { id, name, settings, secrets } = account
+  const { id, name, settings, details, secrets } = account
   try {
     if (secrets === null) throw new Error('none are stored')
-    return { settings, secrets: JSON.parse(vault.open(secrets, id)) }
+    return { settings, details, secrets: JSON.parse(vault.open(secrets, id)) }
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     const message = `The secrets of the account ${JSON.stringify(name)} cannot be opened: ${why}. Enter them again.`

@@ -1,9 +1,14 @@
 // The small interface between the engine and every kind of destination.
 //
 // A FILE driver receives bytes and makes files appear whole or not at all: parts are written under temporary names
-// that carry the run's id, then published together, then the manifest. Every step may be repeated after a crash.
+// that carry the run's id, or as uploads that are not completed, then published together, then the manifest.
+//
+// An API driver receives profiles and sends them in requests of its own making; what the destination takes later is
+// asked for until it is settled.
+//
+// Every step may be repeated after a crash.
 import type { z } from 'zod'
-import type { FinishedPart } from '../domain/model.ts'
+import type { FieldMapping, FinishedPart, Receipt } from '../domain/model.ts'
 import type { Logger } from '../domain/ports.ts'
 
 export interface DestinationField {
@@ -26,8 +31,12 @@ export interface Driver {
   settings: z.ZodType<Record<string, unknown>>
   /** Fields that a mapping may or must name; empty: any column. */
   fields: DestinationField[]
-  /** Opens a run's delivery. @throws DeliveryError */
+  /** What is wrong with settings beside the account they are for, as a sentence; it asks nobody. */
+  refusalOf?(settings: Record<string, unknown>, account: KnownAccount): string | null
+  /** Opens a run's delivery; a FILE driver has it. @throws DeliveryError */
   deliverFiles?(target: DeliveryTarget): Promise<FileDelivery>
+  /** Opens a run's delivery; an API driver has it. @throws DeliveryError */
+  deliverProfiles?(target: DeliveryTarget): Promise<ProfileDelivery>
 }
 
 export interface DriverAccount {
@@ -36,15 +45,22 @@ export interface DriverAccount {
   /** What nobody reads again: passwords, keys. Stored sealed. */
   secrets: z.ZodType<Record<string, unknown>>
   /**
-   * Logs in, and changes nothing there. Ends when the signal aborts.
+   * Logs in, and changes nothing there. Ends when the signal aborts. What it gives is kept with the account until its
+   * settings change, and is shown: what people choose from (lists, buckets), what is trusted from now on (a host key).
    * @throws DeliveryError with the destination's own words when it refuses, or cannot be reached
    */
-  verify(account: OpenAccount, signal: AbortSignal): Promise<void>
+  verify(account: OpenAccount, signal: AbortSignal): Promise<AccountDetails>
 }
 
-/** An account with its secrets opened. It lives as long as one login or one delivery, and is never logged. */
-export interface OpenAccount {
+/** What a destination told at the login; no secrets. */
+export type AccountDetails = Record<string, unknown>
+export interface KnownAccount {
   settings: Record<string, unknown>
+  /** Of the last login that succeeded; null before. */
+  details: AccountDetails | null
+}
+/** An account with its secrets opened. It lives as long as one login or one delivery, and is never logged. */
+export interface OpenAccount extends KnownAccount {
   secrets: Record<string, unknown>
 }
 
@@ -55,6 +71,13 @@ export interface DeliveryTarget {
   settings: Record<string, unknown>
   /** Null for a driver without accounts. */
   account: OpenAccount | null
+  /** What each profile's values are, in their order. */
+  fields: readonly FieldMapping[]
+  /**
+   * Resolves when a request may be made. Every delivery through the same account draws on the same budgets, each named
+   * and of at most so many in so many milliseconds.
+   */
+  pace(budget: { name: string; requests: number; perMs: number }): Promise<void>
   signal: AbortSignal
   log: Logger
 }
@@ -83,15 +106,57 @@ export interface FileDelivery {
 export interface PartWriter {
   /** The chunk's memory is used again as soon as this resolves. */
   write(chunk: Uint8Array): Promise<void>
-  /** Resolves when the part is safe: flushed to the disk, or acknowledged. */
-  finish(): Promise<void>
+  /**
+   * Resolves when the part is safe: flushed to the disk, or acknowledged. What it gives is kept in the part, for what
+   * comes after a crash; null: nothing is needed.
+   */
+  finish(): Promise<Receipt | null>
   abort(): Promise<void>
+}
+
+export interface SentProfile {
+  /** Unique in the gateway. */
+  profileId: number
+  /** One for each of the target's fields, in their order. */
+  values: readonly (string | number | boolean | null)[]
+}
+/** A profile that the destination refuses, in its own words. */
+export interface RefusedProfile {
+  profileId: number
+  detail: string
+}
+
+export interface ProfileDelivery {
+  /** How many profiles it takes at once; it is given as many, but for the last time. */
+  readonly maxProfiles: number
+  /**
+   * Sends as many of the profiles as fit into one request, from the first on, at least one. The same profiles make the
+   * same request, so that one that was sent before a crash can be told again.
+   * @throws DeliveryError
+   */
+  send(profiles: readonly SentProfile[]): Promise<SentBatch>
+  /**
+   * Asks how a batch went that was pending; null: not settled yet. `profiles` reads what was sent again.
+   * @throws DeliveryError
+   */
+  settle(receipt: Receipt, profiles: () => Promise<SentProfile[]>): Promise<RefusedProfile[] | null>
+}
+export interface SentBatch {
+  /** Of the profiles given, how many are dealt with; refused ones included. */
+  taken: number
+  refused: RefusedProfile[]
+  /** What to ask `settle` with; null: it is settled already. */
+  pending: Receipt | null
+  /** Of the request's body. */
+  bytes: number
 }
 
 export type DeliveryErrorCode =
   | 'BAD_SETTINGS'
   | 'SECRETS_UNREADABLE'
+  | 'REFUSED_ADDRESS'
   | 'REFUSED_LOGIN'
+  | 'HOST_KEY_CHANGED'
   | 'REFUSED_WRITE'
   | 'NAME_TAKEN'
   | 'OUT_OF_SPACE'
@@ -103,9 +168,16 @@ export class DeliveryError extends Error {
   override readonly name = 'DeliveryError'
   readonly code: DeliveryErrorCode
   readonly retryable: boolean
-  constructor(code: DeliveryErrorCode, message: string, options: { retryable: boolean; cause?: unknown }) {
+  /** How long the destination asks to be left alone, in milliseconds. */
+  readonly retryAfterMs: number | null
+  constructor(
+    code: DeliveryErrorCode,
+    message: string,
+    options: { retryable: boolean; retryAfterMs?: number; cause?: unknown },
+  ) {
     super(message, { cause: options.cause })
     this.code = code
     this.retryable = options.retryable
+    this.retryAfterMs = options.retryAfterMs ?? null
   }
 }

@@ -162,7 +162,11 @@ export interface FinishedPart {
   rows: number
   bytes: number
   sha256: string
+  /** What the driver needs to publish it: of an upload, its id. */
+  receipt?: Receipt
 }
+/** A driver's own note, kept in a checkpoint; no secrets, no profile values. */
+export type Receipt = Record<string, unknown>
 export interface RunFailure {
   code: string
   message: string

@@ -30,7 +30,9 @@ export async function withDelivery<T>(
   const driver = drivers.find(type)
   if (!driver?.deliverFiles) throw badSettings(`This gateway has no driver that sends files to ${type}.`)
   const account = driver.account ? await accountOf(context) : null
-  const target = { runId: run.id, fence: run.fence, settings, account, signal, log }
+  const { fields } = run.plan
+  const pace = () => Promise.resolve() // no driver asks yet
+  const target = { runId: run.id, fence: run.fence, settings, account, fields, pace, signal, log }
   try {
     return await work(await driver.deliverFiles(target))
   } catch (error) {

@@ -129,10 +129,11 @@ function partsOutput(context: ExportContext, start: RunCheckpoint) {
           rejected.push(rejection)
         }
       } else if (message.type === 'part') {
-        await writer?.finish()
+        const receipt = await writer?.finish()
         writer = null
         const { part, rows, bytes, sha256 } = message
-        parts.push({ part, fence: claim.fence, name: nextName(), rows, bytes, sha256 })
+        const finished = { part, fence: claim.fence, name: nextName(), rows, bytes, sha256 }
+        parts.push(receipt ? { ...finished, receipt } : finished)
         afterProfileId = message.afterProfileId
         await storeRejected()
         await flush(checkpoint())

@@ -1,5 +1,10 @@
 import { openAccount, sealSecrets, withoutSecrets } from '../destinations/account.ts'
-import { DeliveryError, type DriverAccount, type OpenAccount } from '../destinations/driver.ts'
+import {
+  type AccountDetails,
+  DeliveryError,
+  type DriverAccount,
+  type OpenAccount,
+} from '../destinations/driver.ts'
 import { authorize, type Session } from '../domain/access.ts'
 import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
 import type { Role } from '../domain/model.ts'
@@ -95,7 +100,7 @@ export function destinationAccountService(ctx: ServiceContext, loginMs = LOGIN_M
         const change = store.update(row, {
           ...(input.name != null && { name: normalizeName(input.name) }),
           ...(input.sharedWith != null && { sharedWith: [...new Set(input.sharedWith)] }),
-          ...(settings && { settings }),
+          ...(settings && { settings, details: null }),
           ...(secrets && { secrets: sealSecrets(vault, secrets, row.id) }),
           ...(isOther && { status: 'UNVERIFIED' as const, lastVerifiedAt: null, lastError: null }),
           updatedAt: changedAt(row, clock()),
@@ -114,10 +119,10 @@ export function destinationAccountService(ctx: ServiceContext, loginMs = LOGIN_M
       // The account may be changed while the destination takes its time: then what it said is about another one.
       return againWhenStale(database, async () => {
         const row = await findKept(session, id, ['id'])
-        const refusal = await refusalOf(ctx, row, loginMs)
-        const lastError = refusal?.detail ?? refusal?.message ?? null
-        const outcome = refusal ? ('FAILED' as const) : ('CONNECTED' as const)
-        await database.batch([store.update(row, { status: outcome, lastVerifiedAt: clock(), lastError })])
+        const { refusal, details } = await tryLogin(ctx, row, loginMs)
+        const lastError = refusal ? (refusal.detail ?? refusal.message) : null
+        const outcome = refusal ? { status: 'FAILED' as const } : { status: 'CONNECTED' as const, details }
+        await database.batch([store.update(row, { ...outcome, lastVerifiedAt: clock(), lastError })])
         if (refusal) throw new Refusal(refusal)
         return find(session, id, ['id'])
       })
@@ -180,22 +185,26 @@ async function checkUpdate(ctx: ServiceContext, row: Account, input: UpdateDesti
   return parsed
 }
 
-/** Logs in: null when that went well. */
-async function refusalOf(ctx: ServiceContext, row: Account, loginMs: number): Promise<UserError | null> {
+/** Logs in: what the destination told, or how it refused. */
+async function tryLogin(
+  ctx: ServiceContext,
+  row: Account,
+  loginMs: number,
+): Promise<{ refusal: UserError; details?: never } | { refusal: null; details: AccountDetails }> {
   const { drivers, vault, log } = ctx
   const login = drivers.find(row.type)?.account
   if (!login) throw new Refusal(noDriver(row, ['id']))
   try {
-    await logIn(login, openAccount(vault, row), AbortSignal.timeout(loginMs))
-    return null
+    const details = await logIn(login, openAccount(vault, row), AbortSignal.timeout(loginMs))
+    return { refusal: null, details }
   } catch (error) {
     if (!(error instanceof DeliveryError)) throw error
     log.warn({ accountId: row.id, error }, 'a login at a destination failed')
     const { message } = error
     if (error.code === 'SECRETS_UNREADABLE')
-      return { code: 'CONFLICT', message, path: ['id'], nodeId: row.id }
-    return {
-      code: 'DESTINATION_REFUSED',
+      return { refusal: { code: 'CONFLICT', message, path: ['id'], nodeId: row.id } }
+    const refusal = {
+      code: 'DESTINATION_REFUSED' as const,
       message: `The login with the account ${JSON.stringify(row.name)} failed. Mend its settings or secrets, then verify it again.`,
       path: ['id'],
       detail: message
@@ -203,12 +212,17 @@ async function refusalOf(ctx: ServiceContext, row: Account, loginMs: number): Pr
         .slice(0, MAX_WORDS)
         .toWellFormed(),
     }
+    return { refusal }
   }
 }
 
-async function logIn(login: DriverAccount, account: OpenAccount, signal: AbortSignal): Promise<void> {
+async function logIn(
+  login: DriverAccount,
+  account: OpenAccount,
+  signal: AbortSignal,
+): Promise<AccountDetails> {
   try {
-    await login.verify(account, signal)
+    return await login.verify(account, signal)
   } catch (error) {
     if (!signal.aborted) throw withoutSecrets(error, account)
     throw new DeliveryError('UNAVAILABLE', 'The destination did not answer in time.', { retryable: true })

@@ -43,6 +43,8 @@ export function activationTables(kit: Kit) {
       status: kit.text('status').$type<AccountStatus>().notNull(),
       lastVerifiedAt: kit.timestamp('last_verified_at'),
       lastError: kit.text('last_error'),
+      /** What the destination told at the last login that succeeded, since the settings were set. */
+      details: kit.json<Record<string, unknown>>('details'),
       ...stamps,
     },
     (t) => [kit.index('destination_accounts_created').on(t.sandboxId, t.createdAt, t.id)],

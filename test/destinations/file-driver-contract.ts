@@ -23,9 +23,10 @@ export function fileDriverContract(name: string, setup: () => FileDriverSetup): 
     const bytes = Buffer.from(text)
     await writer.write(bytes.subarray(0, 3))
     await writer.write(bytes.subarray(3))
-    await writer.finish()
+    const receipt = await writer.finish()
     const sha256 = createHash('sha256').update(bytes).digest('hex')
-    return { part: 1, fence, name, rows: 1, bytes: bytes.length, sha256 }
+    const finished = { part: 1, fence, name, rows: 1, bytes: bytes.length, sha256 }
+    return receipt ? { ...finished, receipt } : finished
   }
   const keep = { replace: false }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach } from 'vitest'
-import { silent } from '../support/database.ts'
+import { deliveryTarget } from '../support/delivery-target.ts'
 import { type HttpStore, httpStore, httpStoreDriver } from '../support/http-store.ts'
 import { fileDriverContract } from './file-driver-contract.ts'
 
@@ -13,14 +13,9 @@ afterEach(() => store.close())
 fileDriverContract('A driver with an account', () => ({
   async open({ runId, fence }) {
     const { url, user, password } = store
-    const delivery = await httpStoreDriver.deliverFiles?.({
-      runId,
-      fence,
-      settings: { folder: 'out' },
-      account: { settings: { url, user }, secrets: { password } },
-      signal: new AbortController().signal,
-      log: silent,
-    })
+    const account = { settings: { url, user }, secrets: { password }, details: {} }
+    const target = deliveryTarget({ runId, fence, settings: { folder: 'out' }, account })
+    const delivery = await httpStoreDriver.deliverFiles?.(target)
     if (!delivery) throw new Error('it delivers files')
     return delivery
   },

@@ -3,7 +3,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { localDirectory } from '../../src/destinations/local-directory/driver.ts'
-import { silent } from '../support/database.ts'
+import { deliveryTarget } from '../support/delivery-target.ts'
 import { fileDriverContract } from './file-driver-contract.ts'
 
 let root: string
@@ -14,8 +14,7 @@ afterEach(() => fs.rmSync(root, { recursive: true, force: true }))
 
 const open = async (folder: string, { runId, fence }: { runId: string; fence: number }) => {
   const settings = localDirectory({ exportRoot: root }).settings.parse({ path: folder })
-  const { signal } = new AbortController()
-  const target = { runId, fence, settings, account: null, signal, log: silent }
+  const target = deliveryTarget({ runId, fence, settings })
   const delivery = await localDirectory({ exportRoot: root }).deliverFiles?.(target)
   if (!delivery) throw new Error('the local driver delivers files')
   return delivery

@@ -174,7 +174,7 @@ describe('activate', () => {
       title: 'SFTP',
       delivery: 'FILE',
       allowsAdHoc: true,
-      account: { settings: z.strictObject({}), secrets: z.strictObject({}), verify: async () => {} },
+      account: { settings: z.strictObject({}), secrets: z.strictObject({}), verify: async () => ({}) },
       settings: z.record(z.string(), z.unknown()),
       fields: [],
     }

@@ -122,6 +122,20 @@ describe('verifying an account', () => {
     return destinationAccountService({ ...ctx, drivers }, loginMs)
   }
 
+  it('keeps what the destination told, through a change of the secrets and a login that fails', async () => {
+    const { id } = await service.create(test.session, input())
+    const details = { lists: [{ id: '1', name: 'News' }] }
+    expect((await withLogin(async () => details).verify(test.session, id)).details).toEqual(details)
+    await service.update(test.session, { id, secrets: { key: 'k-2' } })
+    const closed = withLogin(async ({ details: known }) => {
+      expect(known).toEqual(details)
+      throw new DeliveryError('REFUSED_LOGIN', 'no', { retryable: false })
+    })
+    expect(await refusedPaths(closed.verify(test.session, id))).toEqual(['DESTINATION_REFUSED id'])
+    expect((await service.update(test.session, { id, name: 'Still known' })).details).toEqual(details)
+    expect((await service.update(test.session, { id, settings: { host: 'other.test' } })).details).toBeNull()
+  })
+
   it('says nothing of a login with what was changed meanwhile', async () => {
     const { id } = await service.create(test.session, input())
     const tried: unknown[] = []
@@ -129,6 +143,7 @@ describe('verifying an account', () => {
       tried.push(secrets.key)
       if (tried.length === 1) await service.update(test.session, { id, secrets: { key: 'k-2' } })
       else throw new DeliveryError('REFUSED_LOGIN', 'no', { retryable: false })
+      return {}
     })
     expect(await refusedPaths(slow.verify(test.session, id))).toEqual(['DESTINATION_REFUSED id'])
     expect(tried).toEqual(['k-1', 'k-2'])
@@ -151,6 +166,7 @@ describe('verifying an account', () => {
     const { port } = blackHole.address() as net.AddressInfo
     const verify = async (_: unknown, signal: AbortSignal) => {
       await fetch(`http://127.0.0.1:${port}`, { signal })
+      return {}
     }
     const { id } = await service.create(test.session, input())
     const [error] = await refusalOf(withLogin(verify, 50).verify(test.session, id))

@@ -20,7 +20,7 @@ const mailer: Driver = {
   account: {
     settings: z.strictObject({ host: z.string() }),
     secrets: z.strictObject({ key: z.string() }),
-    verify: async () => {},
+    verify: async () => ({}),
   },
   settings: z.strictObject({ listId: z.number().int(), tags: z.array(z.string()).default([]) }),
   fields: [

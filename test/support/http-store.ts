@@ -98,6 +98,7 @@ export const httpStoreDriver: Driver = {
     secrets: z.strictObject({ password: z.string().min(1) }),
     async verify(account, signal) {
       await call(loginOf(account), 'OPTIONS', '', { signal })
+      return {}
     },
   },
   settings: z.strictObject({ folder: z.string().min(1) }),
@@ -172,6 +173,7 @@ function upload(login: Login, name: string): PartWriter {
       const response = await answered
       const body = await text(response)
       if (response.statusCode !== 201) throw refused(response.statusCode ?? 0, body)
+      return null
     },
     async abort() {
       request.destroy()

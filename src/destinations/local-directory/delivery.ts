@@ -40,6 +40,7 @@ export async function localDelivery(exportRoot: string, target: DeliveryTarget):
               await file.sync()
               await file.close()
               await syncFolder(path.dirname(final(name)))
+              return null
             }),
           abort: async () => {
             await file.close().catch(() => {})

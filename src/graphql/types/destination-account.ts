@@ -67,6 +67,12 @@ destinationAccount.implement({
       nullable: true,
       description: 'How the last login was refused; null when it was not.',
     }),
+    details: t.expose('details', {
+      type: 'JSON',
+      nullable: true,
+      description:
+        'What the destination told at the last login that succeeded, e.g. the lists to choose from, or its host key; null before, and once the settings were changed.',
+    }),
     destinations: t.field({
       type: destinationConnection,
       description: 'The destinations built on it, oldest first.',

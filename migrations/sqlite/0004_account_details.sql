@@ -1,0 +1,1 @@
+ALTER TABLE `destination_accounts` ADD `details` text;
