@@ -6,6 +6,7 @@ export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
     include: ['test/**/*.test.ts'],
+    globalSetup: ['test/support/left-out.ts'],
     pool: 'forks',
     testTimeout: 30_000,
     hookTimeout: 30_000,
