@@ -3,7 +3,6 @@
 // Building strings for a million rows costs twice the time of reading them; copying bytes costs a tenth. So cells
 // go from the page to the output without becoming JavaScript strings. A plain cell is copied in one loop; a cell
 // with a character that matters is written again, quoted.
-import type { FileFormat, RejectionReason } from '../domain/model.ts'
 import {
   CLOSE,
   COMMA,
@@ -17,49 +16,32 @@ import {
   PLAIN,
   QUOTE,
 } from './csv-cell.ts'
+import {
+  type EncodedPage,
+  type EncodedRejection,
+  type EncoderOptions,
+  NO_BYTES,
+  type RowEncoder,
+} from './row-encoder.ts'
 
 const NULL_START = 0x6e // n
 const TRUE_START = 0x74 // t
 
-export interface EncodedColumn {
-  target: string
-  required: boolean
-}
-export interface EncoderOptions {
-  columns: EncodedColumn[]
-  /** A further value at the end of every line decides whether the row may leave. */
-  hasConsent: boolean
-  format: Pick<FileFormat, 'delimiter' | 'quote' | 'escape' | 'nullValue' | 'neutralizeFormulas'>
-}
-export interface EncodedRejection {
-  profileId: number
-  reason: RejectionReason
-  detail: string | null
-}
-export interface EncodedPage {
-  /** Valid until the next call. */
-  bytes: Uint8Array
-  /** Rows in `bytes`. */
-  rows: number
-  rejected: EncodedRejection[]
-  /** How far the input was used: to the end, or to where `maxRows` was reached. */
-  consumed: number
-  lastProfileId: number
+/** Writes CSV. */
+export function csvEncoder(options: EncoderOptions): RowEncoder {
+  return { header: () => headerOf(options), encode: rowsEncoder(options), end: () => NO_BYTES }
 }
 
 /** The header row, with the same quoting as the cells. */
-export function csvHeader(options: EncoderOptions): Uint8Array {
-  const names = JSON.stringify(options.columns.map((column) => column.target))
-  const encode = csvEncoder({
-    ...options,
-    hasConsent: false,
-    columns: options.columns.map((c) => ({ ...c, required: false })),
-  })
+function headerOf(options: EncoderOptions): Uint8Array {
+  const columns = options.columns.map(({ target }) => ({ target, required: false }))
+  const names = JSON.stringify(columns.map((column) => column.target))
+  const encode = rowsEncoder({ ...options, hasConsent: false, columns })
   return encode(Buffer.from(`0${names}\n`), 0, 1).bytes.slice()
 }
 
-/** An encoder with a scratch buffer of its own. Input: lines as `ExportPage` describes them. */
-export function csvEncoder({ columns, hasConsent, format }: EncoderOptions) {
+/** Encodes into a scratch buffer of its own. */
+function rowsEncoder({ columns, hasConsent, format }: EncoderOptions) {
   const delimiter = format.delimiter.charCodeAt(0)
   const quote = format.quote.charCodeAt(0)
   const nullValue = Buffer.from(format.nullValue)

@@ -1,14 +1,13 @@
 // The export thread: reads pages, encodes, hashes, compresses, and hands buffers to the main thread, which gives them
 // to the driver. At most a few buffers are on their way at a time, so memory does not depend on the segment's size.
-import { createHash, type Hash } from 'node:crypto'
-import { once } from 'node:events'
 import { setImmediate as turn } from 'node:timers/promises'
 import { parentPort } from 'node:worker_threads'
-import { createGzip, type Gzip } from 'node:zlib'
 import type { RunPlan } from '../domain/model.ts'
 import type { ExportSource } from '../storage/capabilities.ts'
 import { openExportReader } from '../storage/export-reader.ts'
-import { csvEncoder, csvHeader, type EncodedRejection, type EncoderOptions } from './csv-encoder.ts'
+import { partOutput } from './part-output.ts'
+import type { EncodedRejection } from './row-encoder.ts'
+import { rowEncoder } from './row-encoders.ts'
 
 export interface ExportOrder {
   source: ExportSource
@@ -34,7 +33,6 @@ const PAGE_ROWS = 2_000
 const MAX_UNTAKEN = 8
 /** A page's CSV fits, as a rule. */
 const BUFFER_BYTES = 256 * 1024
-const GZIP_LEVEL = 2
 
 const port = parentPort
 if (!port) throw new Error('export-thread.ts runs as a worker thread')
@@ -55,7 +53,6 @@ port.on('message', async (message: ToThread) => {
 async function exportAll({ source, plan, afterProfileId, part: firstPart }: ExportOrder): Promise<void> {
   const format = plan.fileFormat
   if (format === null) throw new Error('the plan has no file format')
-  const options: EncoderOptions = { columns: plan.fields, hasConsent: plan.consentAttribute !== null, format }
   const reader = openExportReader(source, {
     version: plan.snapshot.version,
     refusedIn: plan.refusedIn ?? null,
@@ -64,36 +61,41 @@ async function exportAll({ source, plan, afterProfileId, part: firstPart }: Expo
     required: plan.fields.filter((field) => field.required).map((field) => field.source),
     consent: plan.consentAttribute,
   })
-  const encode = csvEncoder(options)
-  const header = csvHeader(options)
+  const encoder = rowEncoder({ columns: plan.fields, hasConsent: plan.consentAttribute !== null, format })
+  const header = encoder.header()
   await reader.prepare()
 
   let number = firstPart
-  let part = partOutput(format.compression === 'GZIP')
-  await part.write(header)
+  let part = partOutput(format, send)
+  let rows = 0
   let last = afterProfileId
+  const isFull = () => rows === format.maxRowsPerFile
   const endPart = async () => {
     const { bytes, sha256 } = await part.end()
-    post({ type: 'part', part: number, rows: part.rows, bytes, sha256, afterProfileId: last })
+    post({ type: 'part', part: number, rows, bytes, sha256, afterProfileId: last })
+  }
+  const nextPart = async () => {
+    await endPart()
+    number += 1
+    part = partOutput(format, send)
+    rows = 0
+    await part.write(header)
   }
 
+  await part.write(header)
   for (;;) {
     await turn() // lets the compressor and the main thread be heard
     const page = await reader.page(last, PAGE_ROWS)
     if (page === null) break
     let offset = 0
     while (offset < page.lines.length) {
-      const isFull = part.rows === format.maxRowsPerFile
-      const encoded = encode(page.lines, offset, format.maxRowsPerFile - (isFull ? 0 : part.rows))
-      // A full part is closed when a further row has come, so that no part is empty.
-      if (isFull && encoded.rows > 0) {
-        await endPart()
-        number += 1
-        part = partOutput(format.compression === 'GZIP')
-        await part.write(header)
-      }
+      const room = format.maxRowsPerFile - (isFull() ? 0 : rows)
+      const encoded = encoder.encode(page.lines, offset, room)
+      // A full part makes way when a further row has come, so that no part is empty.
+      if (isFull() && encoded.rows > 0) await nextPart()
       await part.write(encoded.bytes)
-      part.rows += encoded.rows
+      rows += encoded.rows
+      if (encoded.rows > 0 && isFull()) await part.write(encoder.end())
       offset = encoded.consumed
       last = encoded.lastProfileId
       const received = encoded.rows + encoded.rejected.length
@@ -101,44 +103,14 @@ async function exportAll({ source, plan, afterProfileId, part: firstPart }: Expo
       post({ type: 'page', received, exported: encoded.rows, rejected: encoded.rejected })
     }
   }
+  if (!isFull()) await part.write(encoder.end())
   await endPart()
   await reader.close()
 }
 
-/** Bytes of one part on their way: through gzip or not, hashed as they leave. */
-function partOutput(isGzip: boolean) {
-  const hash = createHash('sha256')
-  const total = { bytes: 0 }
-  const gzip = isGzip ? createGzip({ level: GZIP_LEVEL, chunkSize: 256 * 1024 }) : null
-  let compressed: Promise<unknown> = Promise.resolve()
-  const leaving = gzip ? forward(gzip, hash, total) : Promise.resolve()
-  return {
-    rows: 0,
-    async write(bytes: Uint8Array): Promise<void> {
-      if (bytes.length === 0) return
-      if (!gzip) await send(bytes, hash, total)
-      else {
-        // The compressor works beside this thread: it is given a page, and has until the next one is read.
-        await compressed
-        if (!gzip.write(bytes.slice())) compressed = once(gzip, 'drain')
-      }
-    },
-    async end(): Promise<{ bytes: number; sha256: string }> {
-      gzip?.end()
-      await leaving
-      return { bytes: total.bytes, sha256: hash.digest('hex') }
-    },
-  }
-}
-
-async function forward(gzip: Gzip, hash: Hash, total: { bytes: number }): Promise<void> {
-  for await (const chunk of gzip) await send(chunk, hash, total)
-}
-
-async function send(bytes: Uint8Array, hash: Hash, total: { bytes: number }): Promise<void> {
+/** Hands a copy to the main thread, in a buffer that comes back. */
+async function send(bytes: Uint8Array): Promise<void> {
   await credit()
-  hash.update(bytes)
-  total.bytes += bytes.length
   const spare = free.pop()
   const buffer =
     spare && spare.byteLength >= bytes.length ? spare : new ArrayBuffer(Math.max(bytes.length, BUFFER_BYTES))

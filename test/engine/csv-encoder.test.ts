@@ -1,9 +1,10 @@
 import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { csvEncoder, csvHeader, type EncoderOptions } from '../../src/engine/csv-encoder.ts'
+import { csvEncoder } from '../../src/engine/csv-encoder.ts'
+import type { EncoderOptions } from '../../src/engine/row-encoder.ts'
+import { csvFormat as format } from '../support/export-scene.ts'
 
-const format = { delimiter: ',', quote: '"', escape: '"', nullValue: '', neutralizeFormulas: true }
 const options = (targets: string[], more: Partial<EncoderOptions> = {}): EncoderOptions => ({
   columns: targets.map((target) => ({ target, required: false })),
   hasConsent: false,
@@ -12,7 +13,7 @@ const options = (targets: string[], more: Partial<EncoderOptions> = {}): Encoder
 })
 const line = (id: number | string, values: unknown[]) => `${id}${JSON.stringify(values)}\n`
 const encodeAll = (opts: EncoderOptions, lines: string) => {
-  const page = csvEncoder(opts)(Buffer.from(lines), 0, Number.POSITIVE_INFINITY)
+  const page = csvEncoder(opts).encode(Buffer.from(lines), 0, Number.POSITIVE_INFINITY)
   return { ...page, text: Buffer.from(page.bytes).toString('utf8') }
 }
 
@@ -56,7 +57,7 @@ describe('cells', () => {
   })
 
   it('quotes header names like cells', () => {
-    expect(Buffer.from(csvHeader(options(['a,b', 'c']))).toString()).toBe('"a,b",c\r\n')
+    expect(Buffer.from(csvEncoder(options(['a,b', 'c'])).header()).toString()).toBe('"a,b",c\r\n')
   })
 })
 
@@ -88,7 +89,7 @@ describe('rows', () => {
   })
 
   it('stops at the asked number of rows and goes on from there', () => {
-    const encode = csvEncoder(options(['a', 'b']))
+    const { encode } = csvEncoder(options(['a', 'b']))
     const lines = Buffer.from([1, 2, 3].map((id) => line(id, [id, 'x'])).join(''))
     const first = encode(lines, 0, 2)
     expect([first.rows, first.lastProfileId]).toEqual([2, 2])
@@ -123,6 +124,7 @@ describe('CSV written is CSV read back', () => {
           const [quote, escaping] = d.quoting as [string, string]
           const opts = options(['a', 'b', 'c'], {
             format: {
+              ...format,
               delimiter: d.delimiter,
               quote,
               escape: escaping,
