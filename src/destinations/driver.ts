@@ -78,6 +78,7 @@ export interface DeliveryTarget {
    * and of at most so many in so many milliseconds.
    */
   pace(budget: { name: string; requests: number; perMs: number }): Promise<void>
+  /** Aborts when the run is stopped, and when the delivery is over: then nothing may stay connected. */
   signal: AbortSignal
   log: Logger
 }

@@ -32,11 +32,23 @@ export async function withDelivery<T>(
   const account = driver.account ? await accountOf(context) : null
   const { fields } = run.plan
   const pace = () => Promise.resolve() // no driver asks yet
-  const target = { runId: run.id, fence: run.fence, settings, account, fields, pace, signal, log }
+  const over = new AbortController()
+  const target = {
+    runId: run.id,
+    fence: run.fence,
+    settings,
+    account,
+    fields,
+    pace,
+    signal: AbortSignal.any([signal, over.signal]),
+    log,
+  }
   try {
     return await work(await driver.deliverFiles(target))
   } catch (error) {
     throw account ? withoutSecrets(error, account) : error
+  } finally {
+    over.abort()
   }
 }
 
