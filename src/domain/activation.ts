@@ -82,6 +82,8 @@ export interface DataflowFacts {
     /** Null when this gateway has no such driver. */
     driver: { allowsAdHoc: boolean; needsAccount: boolean } | null
     account: { name: string; status: AccountStatus; consentAt: Date | null } | null
+    /** What the driver sees is wrong with the settings beside the account, as a sentence. */
+    misfit: string | null
   }
 }
 export interface SegmentFacts {

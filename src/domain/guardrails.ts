@@ -22,6 +22,7 @@ const ON_FACTS: Guardrail[] = [
   destinationEnabled,
   accountConnected,
   consentGiven,
+  settingsFit,
   segmentMapped,
   insideSchedule,
   notTooSoon,
@@ -39,6 +40,7 @@ const ON_RETRY: Guardrail[] = [
   destinationEnabled,
   accountConnected,
   consentGiven,
+  settingsFit,
   segmentMapped,
   noRunInProgress,
   noScheduledRunInProgress,
@@ -98,7 +100,7 @@ function accountConnected(facts: ActivationFacts): ActivationError[] {
   return forDataflows(facts, ({ destination: { name, driver, account } }, path) => {
     if (!driver?.needsAccount || account?.status === 'CONNECTED') return null
     const message = account
-      ? `The account ${quoted(account.name)} is ${account.status}. Verify it, then try again.`
+      ? `The account ${quoted(account.name)} is ${account.status}. ${account.status === 'REMOVED' ? `Give the destination ${quoted(name)} another one` : 'Verify it'}, then try again.`
       : `Destination ${quoted(name)} needs an account. Give it one, then try again.`
     return plain('ACCOUNT_NOT_CONNECTED', path, message)
   })
@@ -109,6 +111,13 @@ function consentGiven(facts: ActivationFacts): ActivationError[] {
     if (!driver?.needsAccount || !account || account.consentAt) return null
     const message = `Nobody has agreed that personal data leaves through the account ${quoted(account.name)}. Record the agreement on the account, then try again.`
     return plain('CONSENT_MISSING', path, message)
+  })
+}
+
+function settingsFit(facts: ActivationFacts): ActivationError[] {
+  return forDataflows(facts, ({ destination: { name, misfit } }, path) => {
+    if (misfit === null) return null
+    return plain('INVALID_INPUT', path, `Destination ${quoted(name)} cannot be sent to. ${misfit}`)
   })
 }
 

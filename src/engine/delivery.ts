@@ -8,6 +8,12 @@ import type { Database } from '../storage/database.ts'
 import { destinationAccountStore } from '../storage/destination-account.ts'
 import type { Row } from '../storage/tables.ts'
 
+/**
+ * What the holder of a run has logged in with: it also cleans up with that, though the account was changed or removed
+ * meanwhile. By the claimed row, so that it is forgotten with the claim.
+ */
+const logins = new WeakMap<Row<'runs'>, OpenAccount>()
+
 interface DeliveryContext {
   database: Database
   drivers: DriverRegistry
@@ -53,9 +59,15 @@ export async function withDelivery<T>(
 }
 
 async function accountOf({ database, vault, run }: DeliveryContext): Promise<OpenAccount> {
+  const known = logins.get(run)
+  if (known) return known
   const { accountId, destination } = run.plan
   const [account] = accountId ? await destinationAccountStore(database).byIds(run.sandboxId, [accountId]) : []
-  if (account && account.status !== 'REMOVED') return openAccount(vault, account)
+  if (account && account.status !== 'REMOVED') {
+    const opened = openAccount(vault, account)
+    logins.set(run, opened)
+    return opened
+  }
   throw badSettings(
     `The account that ${JSON.stringify(destination.name)} was built on is removed. Use another destination.`,
   )

@@ -1,47 +1,61 @@
 import type { Driver } from '../destinations/driver.ts'
 import { requireShared, type Session } from '../domain/access.ts'
-import { invalid, notFound, type UserError } from '../domain/errors.ts'
+import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
 import { destinationAccountStore } from '../storage/destination-account.ts'
 import type { Row } from '../storage/tables.ts'
 import type { ServiceContext } from './context.ts'
 
+type Account = Row<'destinationAccounts'>
+
 const PATH = ['input', 'accountId']
 
 /**
- * Why a destination may not be built on an account.
+ * The account that a destination is to be built on, or why it may not be.
  * @throws AccessError FORBIDDEN where the account is not shared with any role of the session
  */
-export async function checkAccount(
+export async function findAccount(
   ctx: ServiceContext,
   session: Session,
   use: { driver: Driver; accountId: string | null },
-): Promise<UserError[]> {
+): Promise<{ errors: UserError[]; account: Account | null }> {
   const { driver, accountId } = use
+  const refused = (error: UserError) => ({ errors: [error], account: null })
   if (driver.account === null) {
-    return accountId === null ? [] : [invalid(PATH, `A ${driver.type} destination takes no account.`)]
+    if (accountId === null) return { errors: [], account: null }
+    return refused(invalid(PATH, `A ${driver.type} destination takes no account.`))
   }
-  if (accountId === null) return [invalid(PATH, `A ${driver.type} destination needs an account.`)]
+  if (accountId === null) return refused(invalid(PATH, `A ${driver.type} destination needs an account.`))
   const [account] = await destinationAccountStore(ctx.database).byIds(session.sandbox.id, [accountId])
-  if (!account || account.status === 'REMOVED') return [notFound('destination account', accountId, PATH)]
+  if (!account || account.status === 'REMOVED') {
+    return refused(notFound('destination account', accountId, PATH))
+  }
   requireShared(session, account)
-  return accountProblems(account, driver)
+  return { errors: accountProblems(account, driver), account }
 }
 
 /**
- * For what sends more, or elsewhere, through the account of a destination that is there already. Stopping is no use of it.
+ * The account of a destination that is there already, for what sends more, or elsewhere, through it. Stopping is no
+ * use of it.
  * @throws AccessError FORBIDDEN where the account is not shared with any role of the session
+ * @throws Refusal CONFLICT where the account is removed
  */
 export async function requireAccount(
   ctx: ServiceContext,
   session: Session,
-  { accountId }: Pick<Row<'destinations'>, 'accountId'>,
-): Promise<void> {
-  if (accountId === null) return
+  destination: Pick<Row<'destinations'>, 'accountId' | 'name'>,
+  path: string[],
+): Promise<Account | null> {
+  const { accountId, name } = destination
+  if (accountId === null) return null
   const [account] = await destinationAccountStore(ctx.database).byIds(session.sandbox.id, [accountId])
-  if (account) requireShared(session, account)
+  if (!account) return null
+  requireShared(session, account)
+  if (account.status !== 'REMOVED') return account
+  const message = `The account ${JSON.stringify(account.name)} that the destination ${JSON.stringify(name)} is built on is removed. Give the destination another account, then try again.`
+  throw new Refusal({ code: 'CONFLICT', message, path, nodeId: account.id })
 }
 
-function accountProblems(account: Row<'destinationAccounts'>, driver: Driver): UserError[] {
+function accountProblems(account: Account, driver: Driver): UserError[] {
   const name = `The account ${account.name}`
   if (account.type !== driver.type) {
     return [invalid(PATH, `${name} is for ${account.type}, not for ${driver.type}.`)]

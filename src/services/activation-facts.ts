@@ -6,6 +6,7 @@ import type { ServiceContext } from './context.ts'
 export interface LoadedDataflow extends DataflowRow {
   destination: DataflowRow['destination'] & {
     driver: { allowsAdHoc: boolean; needsAccount: boolean; takesFiles: boolean } | null
+    misfit: string | null
   }
 }
 /** The facts with the whole rows behind them, so that a run can be planned from what was judged. */
@@ -30,13 +31,15 @@ export async function loadFacts(
     if (destination.account) requireShared(session, destination.account)
   }
   const withDriver = (dataflow: DataflowRow): LoadedDataflow => {
-    const driver = ctx.drivers.find(dataflow.destination.type)
+    const { type, settings, account } = dataflow.destination
+    const driver = ctx.drivers.find(type)
     const facts = driver && {
       allowsAdHoc: driver.allowsAdHoc,
       needsAccount: driver.account !== null,
       takesFiles: driver.delivery === 'FILE',
     }
-    return { ...dataflow, destination: { ...dataflow.destination, driver: facts ?? null } }
+    const misfit = (account && driver?.refusalOf?.(settings, account)) ?? null
+    return { ...dataflow, destination: { ...dataflow.destination, driver: facts ?? null, misfit } }
   }
   return {
     ...rows,

@@ -4,6 +4,7 @@ import type { FieldMappingInput } from '../domain/field-mapping.ts'
 import type { DataflowState } from '../domain/model.ts'
 import { dataflowStore } from '../storage/dataflow.ts'
 import { destinationStore } from '../storage/destination.ts'
+import { destinationAccountStore } from '../storage/destination-account.ts'
 import { segmentMappingStore } from '../storage/segment-mapping.ts'
 import type { Row } from '../storage/tables.ts'
 import { requireAccount } from './account-use.ts'
@@ -33,6 +34,7 @@ export function dataflowService(ctx: ServiceContext) {
   const { database, clock, newId, guardrails, drivers } = ctx
   const store = dataflowStore(database)
   const destinations = destinationStore(database)
+  const accounts = destinationAccountStore(database)
   const mappings = segmentMappingStore(database)
 
   const find = async (session: Session, id: string, path: string[]): Promise<Row<'dataflows'>> => {
@@ -40,14 +42,19 @@ export function dataflowService(ctx: ServiceContext) {
     if (!row) throw new Refusal(notFound('dataflow', id, path))
     return row
   }
-  /** The destination of a change that a removed one, or one on an account that is not shared, does not allow. */
+  /** The destination of a change that a removed one, or one on a removed account or one that is not shared, does not allow. */
   const findUsable = async (session: Session, id: string, path: string[]): Promise<Row<'destinations'>> => {
     const [row] = await destinations.byIds(session.sandbox.id, [id])
     if (!row) throw new Refusal(notFound('destination', id, path))
     if (row.status === 'REMOVED') throw new Refusal(removed(row, path))
-    await requireAccount(ctx, session, row)
+    await requireAccount(ctx, session, row, path)
     return row
   }
+  /** Locks it for the rest of a batch, and its account: misses what was removed meanwhile. */
+  const keep = ({ id, accountId }: Row<'destinations'>) => [
+    destinations.keep(id),
+    ...(accountId === null ? [] : [accounts.keep(accountId)]),
+  ]
   const announce = (destinationId: string) => database.wake.notify(`mappings:${destinationId}`)
 
   const setState = async (session: Session, id: string, state: DataflowState) => {
@@ -56,8 +63,9 @@ export function dataflowService(ctx: ServiceContext) {
       const row = await find(session, id, ['id'])
       if (row.state === state) return row
       const update = store.update(row, { state, updatedAt: changedAt(row, clock()) })
-      if (state === 'ENABLED') await findUsable(session, row.destinationId, ['id'])
-      await database.batch(state === 'ENABLED' ? [destinations.keep(row.destinationId), update] : [update])
+      const isUse = state === 'ENABLED'
+      const kept = isUse ? keep(await findUsable(session, row.destinationId, ['id'])) : []
+      await database.batch([...kept, update])
       return find(session, id, ['id'])
     })
   }
@@ -83,7 +91,7 @@ export function dataflowService(ctx: ServiceContext) {
         const now = clock()
         const stamps = { state: 'ENABLED' as const, createdAt: now, updatedAt: now }
         const row = { id, sandboxId, destinationId: destination.id, ...content, ...stamps }
-        await database.batch([destinations.keep(destination.id), store.insert(row), ...plan.writes])
+        await database.batch([...keep(destination), store.insert(row), ...plan.writes])
         if (plan.writes.length > 0) announce(destination.id)
         return find(session, id, ['input'])
       })
@@ -102,7 +110,7 @@ export function dataflowService(ctx: ServiceContext) {
         const { content, errors } = applyContent({ current: row, input, driver, guardrails })
         if (errors.length > 0) throw new Refusal(errors)
         const update = store.update(row, { ...content, updatedAt: changedAt(row, clock()) })
-        await database.batch([destinations.keep(destination.id), update])
+        await database.batch([...keep(destination), update])
         return find(session, row.id, ['input', 'id'])
       })
     },
@@ -123,14 +131,15 @@ export function dataflowService(ctx: ServiceContext) {
       const path = ['input', 'dataflowId']
       return againWhenStale(database, async () => {
         const row = await find(session, input.dataflowId, path)
-        const { id: destinationId } = await findUsable(session, row.destinationId, path)
+        const destination = await findUsable(session, row.destinationId, path)
+        const { id: destinationId } = destination
         if (input.segments.length === 0) {
           throw new Refusal(invalid(['input', 'segments'], 'Name at least one segment.'))
         }
         const target = { sandboxId: row.sandboxId, dataflowId: row.id, destinationId }
         const plan = await planMappings(ctx, target, input.segments)
         if ('errors' in plan) throw new Refusal(plan.errors)
-        await database.batch([destinations.keep(destinationId), ...plan.writes])
+        await database.batch([...keep(destination), ...plan.writes])
         announce(destinationId)
         return row
       })

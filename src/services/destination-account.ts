@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { openAccount, sealSecrets, withoutSecrets } from '../destinations/account.ts'
 import {
   type AccountDetails,
@@ -9,10 +10,12 @@ import { authorize, type Session } from '../domain/access.ts'
 import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
 import type { Role } from '../domain/model.ts'
 import { checkTexts, normalizeName } from '../domain/text.ts'
+import { destinationStore } from '../storage/destination.ts'
 import { destinationAccountStore } from '../storage/destination-account.ts'
 import type { Row } from '../storage/tables.ts'
 import type { ServiceContext } from './context.ts'
 import { parseSettings, unknownType } from './driver-settings.ts'
+import { takeOutOfUse } from './out-of-use.ts'
 import { againWhenStale, changedAt } from './stale.ts'
 
 export interface CreateDestinationAccountInput {
@@ -46,6 +49,7 @@ const MAX_WORDS = 1_000
 export function destinationAccountService(ctx: ServiceContext, loginMs = LOGIN_MS) {
   const { database, clock, newId, vault } = ctx
   const store = destinationAccountStore(database)
+  const destinations = destinationStore(database)
 
   const find = async (session: Session, id: string, path: string[]): Promise<Account> => {
     const [row] = await store.byIds(session.sandbox.id, [id])
@@ -88,7 +92,8 @@ export function destinationAccountService(ctx: ServiceContext, loginMs = LOGIN_M
     },
 
     /**
-     * Changes an account. With other settings or secrets it must be verified again before anything leaves through it.
+     * Changes an account. With settings or secrets it must be verified again before anything leaves through it; other
+     * settings ask for the secrets, too, so that nobody can send what is stored elsewhere.
      * @throws Refusal NOT_FOUND, CONFLICT for a removed account, or with everything that is wrong with the input
      */
     async update(session: Session, input: UpdateDestinationAccountInput): Promise<Account> {
@@ -129,20 +134,22 @@ export function destinationAccountService(ctx: ServiceContext, loginMs = LOGIN_M
     },
 
     /**
-     * Ends an account for good and forgets its secrets. Removing it again changes nothing.
-     * @throws Refusal NOT_FOUND, or IN_USE while a destination that is not removed is built on it
+     * Ends an account for good and forgets its secrets. What is built on it stops in the same step: destinations and
+     * dataflows are disabled, and runs end unless their files are appearing. Removing it again changes nothing.
+     * @throws Refusal NOT_FOUND
      */
     async remove(session: Session, id: string): Promise<Account> {
       authorize(session, 'accounts:write')
       return againWhenStale(database, async () => {
         const row = await find(session, id, ['id'])
         if (row.status === 'REMOVED') return row
-        const needed = await store.someDestination(id)
-        if (needed) {
-          const message = `The destination ${JSON.stringify(needed.name)} is built on the account ${JSON.stringify(row.name)}. Remove the destination first.`
-          throw new Refusal({ code: 'IN_USE', message, path: ['id'], nodeId: needed.id })
-        }
-        await database.batch([store.keep(id), store.remove(id, clock())])
+        const at = clock()
+        await takeOutOfUse(ctx, destinations.onAccount(id), {
+          sandboxId: row.sandboxId,
+          why: `The account ${JSON.stringify(row.name)} was removed.`,
+          at,
+          writes: [store.remove(id, at), destinations.disableOnAccount(id, at)],
+        })
         return find(session, id, ['id'])
       })
     },
@@ -181,6 +188,11 @@ async function checkUpdate(ctx: ServiceContext, row: Account, input: UpdateDesti
     errors.push(...parsed.errors)
   }
   const parsed = { settings: await parse('settings'), secrets: await parse('secrets') }
+  if (parsed.settings && input.secrets == null && !isDeepStrictEqual(parsed.settings, row.settings)) {
+    const message =
+      'With other settings the secrets would go elsewhere, or to somebody else. Enter the secrets again, too.'
+    errors.push(invalid(['input', 'secrets'], message))
+  }
   if (errors.length > 0) throw new Refusal(errors)
   return parsed
 }

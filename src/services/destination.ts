@@ -3,13 +3,13 @@ import { authorize, type Session } from '../domain/access.ts'
 import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
 import type { DestinationStatus } from '../domain/model.ts'
 import { checkTexts, normalizeName } from '../domain/text.ts'
-import { dataflowStore } from '../storage/dataflow.ts'
 import { destinationStore } from '../storage/destination.ts'
 import { destinationAccountStore } from '../storage/destination-account.ts'
 import type { Row } from '../storage/tables.ts'
-import { checkAccount, requireAccount } from './account-use.ts'
+import { findAccount, requireAccount } from './account-use.ts'
 import type { ServiceContext } from './context.ts'
 import { parseSettings, unknownType } from './driver-settings.ts'
+import { takeOutOfUse } from './out-of-use.ts'
 import { againWhenStale } from './stale.ts'
 
 export interface CreateDestinationInput {
@@ -25,17 +25,22 @@ export interface UpdateDestinationInput {
   id: string
   name?: string | null | undefined
   description?: string | null | undefined
+  /** Another account of the same type. */
+  accountId?: string | null | undefined
   settings?: unknown
   status?: DestinationStatus | null | undefined
 }
+type Account = Row<'destinationAccounts'>
 export type DestinationService = ReturnType<typeof destinationService>
+
+const SETTINGS = ['input', 'settings']
+const ACCOUNT = ['input', 'accountId']
 
 /** The places that segments are sent to. */
 export function destinationService(ctx: ServiceContext) {
   const { database, clock, newId, guardrails } = ctx
   const store = destinationStore(database)
   const accounts = destinationAccountStore(database)
-  const dataflows = dataflowStore(database)
 
   const find = async (session: Session, id: string, path: string[]): Promise<Row<'destinations'>> => {
     const [row] = await store.byIds(session.sandbox.id, [id])
@@ -86,16 +91,20 @@ export function destinationService(ctx: ServiceContext) {
       return againWhenStale(database, async () => {
         const row = await find(session, input.id, ['input', 'id'])
         if (row.status === 'REMOVED') throw new Refusal(removed(row, ['input', 'id']))
-        if (input.settings != null || input.status === 'ENABLED') await requireAccount(ctx, session, row)
-        const changes = await checkUpdate(ctx, row, input)
-        await database.batch([store.update(row.id, { ...changes, updatedAt: clock() })])
+        const changes = await checkUpdate(ctx, session, row, input)
+        const { accountId } = { ...row, ...changes }
+        const isUsed = accountId !== null && usesAccount(input)
+        await database.batch([
+          ...(isUsed ? [accounts.keep(accountId)] : []),
+          store.update(row.id, { ...changes, updatedAt: clock() }),
+        ])
         return find(session, row.id, ['input', 'id'])
       })
     },
 
     /**
-     * Ends a destination for good: nothing is sent there again and its dataflows are disabled. Runs that
-     * have begun finish, and the history stays. Removing it again changes nothing.
+     * Ends a destination for good: its dataflows are disabled and its runs stop, unless their files are appearing. The
+     * history stays. Removing it again changes nothing.
      * @throws Refusal NOT_FOUND
      */
     async remove(session: Session, id: string): Promise<Row<'destinations'>> {
@@ -103,11 +112,13 @@ export function destinationService(ctx: ServiceContext) {
       return againWhenStale(database, async () => {
         const row = await find(session, id, ['id'])
         if (row.status === 'REMOVED') return row
-        const updatedAt = clock()
-        await database.batch([
-          store.update(row.id, { status: 'REMOVED', updatedAt }),
-          dataflows.disableAll(row.id, updatedAt),
-        ])
+        const at = clock()
+        await takeOutOfUse(ctx, [row.id], {
+          sandboxId: row.sandboxId,
+          why: `The destination ${JSON.stringify(row.name)} was removed.`,
+          at,
+          writes: [store.update(row.id, { status: 'REMOVED', updatedAt: at })],
+        })
         return find(session, id, ['id'])
       })
     },
@@ -124,34 +135,75 @@ async function checkCreation(ctx: ServiceContext, session: Session, input: Creat
   const errors = checkTexts(input)
   const driver = ctx.drivers.find(input.type)
   if (!driver) throw new Refusal([...errors, unknownType(ctx.drivers, input.type)])
-  const account = await checkAccount(ctx, session, { driver, accountId: input.accountId ?? null })
-  const parsed = await parseSettings(driver.settings, input.settings, ['input', 'settings'])
-  if ('errors' in parsed) throw new Refusal([...errors, ...account, ...parsed.errors])
-  if (errors.length + account.length > 0) throw new Refusal([...errors, ...account])
-  return { settings: parsed.settings, accountId: input.accountId ?? null }
+  const accountId = input.accountId ?? null
+  const use = await findAccount(ctx, session, { driver, accountId })
+  const parsed = await parseSettings(driver.settings, input.settings, SETTINGS)
+  errors.push(...use.errors)
+  if ('errors' in parsed) throw new Refusal([...errors, ...parsed.errors])
+  if (errors.length === 0) errors.push(...misfit(driver, parsed.settings, use.account))
+  if (errors.length > 0) throw new Refusal(errors)
+  return { settings: parsed.settings, accountId }
 }
 
-async function checkUpdate(ctx: ServiceContext, row: Row<'destinations'>, input: UpdateDestinationInput) {
+/** What sends more, or elsewhere, through the account. Stopping is no use of it, and neither is another name. */
+function usesAccount({ accountId, settings, status }: UpdateDestinationInput): boolean {
+  return accountId != null || settings != null || status === 'ENABLED'
+}
+
+async function checkUpdate(
+  ctx: ServiceContext,
+  session: Session,
+  row: Row<'destinations'>,
+  input: UpdateDestinationInput,
+) {
   const errors = checkTexts(input)
-  const { name, description, status, settings } = input
+  const { name, description, status, accountId } = input
   if (status === 'REMOVED') {
-    errors.push(
-      invalid(['input', 'status'], 'Set ENABLED or DISABLED. To end it for good, use removeDestination.'),
-    )
+    const message = 'Set ENABLED or DISABLED. To end it for good, use removeDestination.'
+    errors.push(invalid(['input', 'status'], message))
   }
-  const parsed = settings == null ? null : await parseNew(ctx.drivers.find(row.type), row, settings)
-  if (parsed && 'errors' in parsed) errors.push(...parsed.errors)
+  // Another account takes the place of one that is removed, or not shared.
+  const account =
+    usesAccount(input) && accountId == null ? await requireAccount(ctx, session, row, ACCOUNT) : null
+  const place = await newPlace(ctx, session, { row, input, account })
+  errors.push(...place.errors)
   if (errors.length > 0) throw new Refusal(errors)
   return {
     ...(name != null && { name: normalizeName(name) }),
     ...(description !== undefined && { description }),
     ...(status != null && { status }),
-    ...(parsed && 'settings' in parsed && { settings: parsed.settings }),
+    ...(accountId != null && { accountId }),
+    ...(place.settings && { settings: place.settings }),
   }
 }
 
-function parseNew(driver: Driver | undefined, row: Row<'destinations'>, settings: unknown) {
-  if (driver) return parseSettings(driver.settings, settings, ['input', 'settings'])
-  const message = `This gateway has no driver for ${row.type}, so that its settings cannot be changed.`
-  return { errors: [invalid(['input', 'settings'], message)] }
+/** Where it sends from now on, if that changes: by other settings, another account, or both. */
+async function newPlace(
+  ctx: ServiceContext,
+  session: Session,
+  {
+    row,
+    input,
+    account,
+  }: { row: Row<'destinations'>; input: UpdateDestinationInput; account: Account | null },
+): Promise<{ errors: UserError[]; settings?: Record<string, unknown> }> {
+  const { accountId, settings } = input
+  if (accountId == null && settings == null) return { errors: [] }
+  const driver = ctx.drivers.find(row.type)
+  if (!driver) {
+    const message = `This gateway has no driver for ${row.type}, so that where it sends cannot be changed.`
+    return { errors: [invalid(settings == null ? ACCOUNT : SETTINGS, message)] }
+  }
+  const use =
+    accountId == null ? { errors: [], account } : await findAccount(ctx, session, { driver, accountId })
+  const parsed = settings == null ? row : await parseSettings(driver.settings, settings, SETTINGS)
+  if ('errors' in parsed) return { errors: [...use.errors, ...parsed.errors] }
+  if (use.errors.length > 0) return use
+  return { errors: misfit(driver, parsed.settings, use.account), settings: parsed.settings }
+}
+
+/** What the driver sees is wrong with settings beside the account that they are for. */
+function misfit(driver: Driver, settings: Record<string, unknown>, account: Account | null): UserError[] {
+  const message = account && driver.refusalOf?.(settings, account)
+  return message ? [invalid(SETTINGS, message)] : []
 }

@@ -7,6 +7,7 @@ import { planRetry } from '../domain/run-plan.ts'
 import { activationStore } from '../storage/activation.ts'
 import { activationFactsStore } from '../storage/activation-facts.ts'
 import { runStore } from '../storage/run.ts'
+import { runCancel } from '../storage/run-cancel.ts'
 import { announceRun, TERMINAL_STATUSES } from '../storage/run-event.ts'
 import type { Row } from '../storage/tables.ts'
 import { type LoadedFacts, loadFacts } from './activation-facts.ts'
@@ -73,8 +74,8 @@ export function runService(ctx: ActivationContext) {
         const run = await find(session, id)
         if (run.status === 'CANCELLING') return run
         refuseCancelling(run)
-        const { cancelQueued, requestCancel } = store
-        await database.batch((run.status === 'QUEUED' ? cancelQueued : requestCancel)(id, clock()))
+        const cancel = runCancel(database)
+        await database.batch((run.status === 'QUEUED' ? cancel.queued : cancel.processing)(id, clock()))
         announceRun(database, id)
         database.wake.notify('runs')
         return find(session, id)

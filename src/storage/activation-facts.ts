@@ -9,7 +9,10 @@ import type { Row } from './tables.ts'
 export type ActivationRows = Awaited<ReturnType<ReturnType<typeof activationFactsStore>['load']>>
 export interface DataflowRow extends Row<'dataflows'> {
   destination: Row<'destinations'> & {
-    account: Pick<Row<'destinationAccounts'>, 'name' | 'status' | 'consentAt' | 'sharedWith'> | null
+    account: Pick<
+      Row<'destinationAccounts'>,
+      'name' | 'status' | 'consentAt' | 'sharedWith' | 'settings' | 'details'
+    > | null
   }
 }
 export interface SegmentRow extends Row<'segments'> {
@@ -69,6 +72,8 @@ async function loadDataflows(
         status: accounts.status,
         consentAt: accounts.consentAt,
         sharedWith: accounts.sharedWith,
+        settings: accounts.settings,
+        details: accounts.details,
       },
     })
     .from(dataflows)

@@ -1,9 +1,10 @@
-import { and, eq, exists, ne, sql } from 'drizzle-orm'
+import { and, eq, exists, inArray, ne, sql } from 'drizzle-orm'
 import type { DataflowState } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
 import { contains, hasId, is, isAlso, isAmong, isVisible } from './filter.ts'
 import { type Direction, type Paging, selectPage, selectPages } from './paging.ts'
 import { type Condition, reader, type Selection } from './read.ts'
+import type { Destinations } from './run-cancel.ts'
 import type { NewRow, Row } from './tables.ts'
 
 export interface DataflowFilter {
@@ -117,11 +118,11 @@ export function dataflowStore(database: Database) {
       expect: 1,
     }),
 
-    /** All dataflows of a destination that is being removed. */
-    disableAll: (destinationId: string, updatedAt: Date): Query =>
+    /** All dataflows to destinations that are taken out of use. */
+    disableTo: (destinations: Destinations, updatedAt: Date): Query =>
       db
         .update(dataflows)
         .set({ state: 'DISABLED', updatedAt })
-        .where(and(eq(dataflows.destinationId, destinationId), eq(dataflows.state, 'ENABLED'))),
+        .where(and(inArray(dataflows.destinationId, destinations), eq(dataflows.state, 'ENABLED'))),
   }
 }

@@ -1,4 +1,4 @@
-import { and, eq, ne, sql } from 'drizzle-orm'
+import { and, eq, ne, type SQLWrapper, sql } from 'drizzle-orm'
 import type { DestinationStatus } from '../domain/model.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
 import { contains, hasId, is, isAlso, isAmong, isVisible } from './filter.ts'
@@ -121,6 +121,17 @@ export function destinationStore(database: Database) {
         .where(and(eq(destinations.id, id), isKept)),
       expect: 1,
     }),
+
+    /** All that are built on an account: what is done to them is done in one batch with its removal. */
+    onAccount: (accountId: string): SQLWrapper =>
+      db.select({ id: destinations.id }).from(destinations).where(eq(destinations.accountId, accountId)),
+
+    /** Those that are built on an account that is removed. */
+    disableOnAccount: (accountId: string, updatedAt: Date): Query =>
+      db
+        .update(destinations)
+        .set({ status: 'DISABLED', updatedAt })
+        .where(and(eq(destinations.accountId, accountId), eq(destinations.status, 'ENABLED'))),
 
     /** Locks the destination for the rest of the batch; misses its row when it is removed meanwhile. */
     keep: (id: string): ExpectingQuery => ({

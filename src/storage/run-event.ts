@@ -1,5 +1,5 @@
 // The run log: the states of a run, and the statement that appends to its story.
-import { eq, type SQL, sql } from 'drizzle-orm'
+import { and, eq, notExists, type SQL, sql } from 'drizzle-orm'
 import type { RunEventType, RunStatus } from '../domain/model.ts'
 import type { Database, Query } from './database.ts'
 
@@ -18,9 +18,17 @@ export function appendEvent(
   database: Database,
   event: { runId: string; type: RunEventType; message: string | null; at: Date },
 ): Query {
-  const { runs, runEvents } = database.tables
-  return database.db.insert(runEvents).select(
-    database.db
+  return appendEvents(database, eq(database.tables.runs.id, event.runId), event)
+}
+
+/** The same for every run that fits, whose newest event it is to become. */
+export function appendEvents(
+  { db, tables: { runs, runEvents } }: Database,
+  which: SQL | undefined,
+  event: { type: RunEventType; message: string | null; at: Date },
+): Query {
+  return db.insert(runEvents).select(
+    db
       .select({
         runId: runs.id,
         seq: runs.eventSeq,
@@ -38,8 +46,14 @@ export function appendEvent(
         at: sql<Date>`${sql.param(event.at, runEvents.at)}`.as('at'),
       })
       .from(runs)
-      .where(eq(runs.id, event.runId)),
+      .where(which),
   )
+}
+
+/** Runs that were moved on in this batch, and whose event is not written yet. */
+export function isUnlogged({ db, tables: { runs, runEvents } }: Database): SQL {
+  const logged = and(eq(runEvents.runId, runs.id), eq(runEvents.seq, runs.eventSeq))
+  return notExists(db.select({ one: sql`1` }).from(runEvents).where(logged))
 }
 
 /** After a batch with events of a run: wakes its followers, and those of all runs. */

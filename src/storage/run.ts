@@ -1,6 +1,6 @@
 // Runs as the API and the services see them. How a worker moves a run on is in run-lease.ts.
 import { and, eq, gt, gte, inArray, isNotNull, sql } from 'drizzle-orm'
-import type { Database, ExpectingQuery, Query } from './database.ts'
+import type { Database, Query } from './database.ts'
 import { fixed, hasId, is, isAlso, isVisible } from './filter.ts'
 import { type Paging, selectPage, selectPages } from './paging.ts'
 import { reader, type Selection } from './read.ts'
@@ -119,38 +119,6 @@ export function runStore(database: Database) {
         db.insert(runs).values({ ...run, status: 'QUEUED', phase: 'WAITING', eventSeq: 1 }),
         appendEvent(database, { runId: run.id, type: 'QUEUED', message: null, at: run.createdAt }),
       ]
-    },
-
-    /** The writes that end a run that nobody has claimed; StaleWrite when somebody has. */
-    cancelQueued(runId: string, at: Date): (Query | ExpectingQuery)[] {
-      const query = db
-        .update(runs)
-        .set({
-          status: 'CANCELLED',
-          phase: 'DONE',
-          completedAt: at,
-          eventSeq: sql`${runs.eventSeq} + 1`,
-          fence: sql`${runs.fence} + 1`,
-        })
-        .where(and(eq(runs.id, runId), eq(runs.status, 'QUEUED')))
-      return [{ query, expect: 1 }, appendEvent(database, { runId, type: 'CANCELLED', message: null, at })]
-    },
-
-    /**
-     * The writes that ask the worker to stop; StaleWrite when the run is not processing any more, or is past the point
-     * where its files appear (phase FINALIZING).
-     */
-    requestCancel(runId: string, at: Date): (Query | ExpectingQuery)[] {
-      const query = db
-        .update(runs)
-        .set({
-          status: 'CANCELLING',
-          eventSeq: sql`${runs.eventSeq} + 1`,
-          // A run between two attempts is nobody's: it may be claimed, and ended, at once.
-          leaseUntil: sql`case when ${runs.leaseOwner} is null then ${sql.param(at, runs.leaseUntil)} else ${runs.leaseUntil} end`,
-        })
-        .where(and(eq(runs.id, runId), eq(runs.status, 'PROCESSING'), sql`${runs.phase} <> 'FINALIZING'`))
-      return [{ query, expect: 1 }, appendEvent(database, { runId, type: 'CANCELLING', message: null, at })]
     },
 
     filesOf: (runIds: string[]): Promise<Row<'runFiles'>[]> =>

@@ -23,6 +23,7 @@ const ADDED = [
   'DestinationAccount.details',
   'FileFormat.neutralizeFormulas',
   'FileFormatInput.neutralizeFormulas',
+  'UpdateDestinationInput.accountId',
 ]
 
 describe('the schema', () => {

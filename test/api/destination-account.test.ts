@@ -56,6 +56,7 @@ const FIELDS: Record<string, string> = {
   createDestination: 'destination { id account { id name } }',
   removeDestination: 'destination { id }',
   createDataflow: 'dataflow { id }',
+  enableDataflow: 'dataflow { id }',
   activate: 'activation { orders { run { id } } }',
 }
 const codes = ({ errors }: Tree) => errors.map((error: Tree) => error.code)
@@ -77,9 +78,12 @@ async function aVerifiedAccount(name = 'Ops'): Promise<string> {
   return id
 }
 /** A destination on the account, with a dataflow that is ready to be activated. */
-async function aDataflow(accountId: string, options?: { token?: string }) {
+async function aDataflow(
+  accountId: string,
+  { token, ...more }: { token?: string; fileFormat?: object } = {},
+) {
   const destination = { name: 'Files', type: 'HTTP_STORE', accountId, settings: { folder: 'in' } }
-  const made = await call('createDestination', destination, options)
+  const made = await call('createDestination', destination, token ? { token } : {})
   expect(made).toMatchObject({ errors: [], destination: { account: { id: accountId } } })
   const segmentId = await aSegment()
   const flow = await call('createDataflow', {
@@ -87,6 +91,7 @@ async function aDataflow(accountId: string, options?: { token?: string }) {
     destinationId: made.destination.id,
     fields: [{ source: 'email', target: 'EMAIL' }],
     segments: [{ segmentId, schedule: { frequency: 'DAILY', startDate: today() } }],
+    ...more,
   })
   expect(flow.errors).toEqual([])
   return { destinationId: made.destination.id, dataflowId: flow.dataflow.id, segmentIds: [segmentId] }
@@ -158,13 +163,39 @@ describe('an account', () => {
 
     expect((await delivered(flow)).run.status).toBe('SUCCESS')
     expect(arrived().map(([, content]) => `${content}`)).toEqual(['EMAIL\r\na@x.org\r\nb@x.org\r\n'])
-    const inUse = await call('removeDestinationAccount', id)
-    expect(inUse.errors).toMatchObject([{ code: 'IN_USE', node: { id: flow.destinationId } }])
-    await call('removeDestination', flow.destinationId)
     expect((await call('removeDestinationAccount', id)).destinationAccount).toMatchObject({
       status: 'REMOVED',
     })
     await expectNoSecrets()
+  })
+
+  it('that is removed stops a run in the middle, and leaves nothing there', async () => {
+    const accountId = await aVerifiedAccount()
+    const flow = await aDataflow(accountId, { fileFormat: { maxRowsPerFile: 1 } })
+    const second = Promise.withResolvers<void>()
+    const goOn = Promise.withResolvers<void>()
+    store.beforePut = async (count) => {
+      if (count < 2) return
+      second.resolve()
+      await goOn.promise
+    }
+    const { activation } = await activate(flow)
+    const runId = activation.orders[0].run.id
+    await second.promise
+    expect([...store.files.keys()].filter((name) => name.includes(runId))).toHaveLength(1)
+
+    await call('removeDestinationAccount', accountId)
+    goOn.resolve()
+    const events = await untilEnded(gateway.test, runId)
+    const why = 'The account "Ops" was removed.'
+    expect(events.map(({ type, message }) => [type, message]).slice(-2)).toEqual([
+      ['CANCELLING', why],
+      ['CANCELLED', null],
+    ])
+    expect([...store.files.keys()]).toEqual([])
+    const { errors } = await activate(flow)
+    expect(codes({ errors })).toEqual(['DATAFLOW_DISABLED', 'DESTINATION_DISABLED', 'ACCOUNT_NOT_CONNECTED'])
+    expect(codes(await call('enableDataflow', flow.dataflowId))).toEqual(['CONFLICT'])
   })
 
   it('keeps its secrets out of errors, of the log and of the run when the other side repeats them', async () => {
@@ -230,7 +261,7 @@ describe('an account', () => {
   it('stands in the way of an activation while it is not connected, or without consent', async () => {
     const accountId = await aVerifiedAccount()
     const flow = await aDataflow(accountId)
-    await call('updateDestinationAccount', { id: accountId, settings: { url: store.url, user: 'ops' } })
+    await call('updateDestinationAccount', { id: accountId, secrets: { password: PASSWORD } })
     expect(codes(await activate(flow))).toEqual(['ACCOUNT_NOT_CONNECTED'])
     await call('verifyDestinationAccount', accountId)
     const { destinationAccounts } = gateway.test.database.tables

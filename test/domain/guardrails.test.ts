@@ -24,6 +24,7 @@ const dataflow: DataflowFacts = {
     status: 'ENABLED',
     driver: { allowsAdHoc: true, needsAccount: true },
     account: { name: 'Ops', status: 'CONNECTED', consentAt: NOW },
+    misfit: null,
   },
 }
 const segment: SegmentFacts = { name: 'Buyers', status: 'ACTIVE', snapshot: {} }
@@ -101,6 +102,14 @@ describe('each guardrail', () => {
     expect(only(facts({ destination: { account: null } }))?.code).toBe('ACCOUNT_NOT_CONNECTED')
     const driver = { allowsAdHoc: true, needsAccount: false }
     expect(violations(facts({ destination: { account: null, driver } }))).toEqual([])
+  })
+
+  it('refuses settings that do not fit the account, in the words of the driver', () => {
+    expect(only(facts({ destination: { misfit: 'There is no list 7.' } }))).toEqual({
+      code: 'INVALID_INPUT',
+      path: DATAFLOW_PATH,
+      message: 'Destination "Bucket" cannot be sent to. There is no list 7.',
+    })
   })
 
   it('refuses an account that nobody agreed to send personal data through', () => {
@@ -247,6 +256,7 @@ describe('any facts', () => {
           consentAt: fc.option(moment),
         }),
       ),
+      misfit: fc.option(fc.string()),
     }),
   })
   const segmentFacts: fc.Arbitrary<SegmentFacts> = fc.record({

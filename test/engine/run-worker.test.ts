@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { runWorker } from '../../src/engine/worker.ts'
 import { rejectionStore } from '../../src/storage/rejection.ts'
 import { runStore } from '../../src/storage/run.ts'
+import { runCancel } from '../../src/storage/run-cancel.ts'
 import { runLease } from '../../src/storage/run-lease.ts'
 import { silent, type TestDatabase, testDatabase } from '../support/database.ts'
 import { aQueuedRun, aSnapshot, csvFormat, runRow, untilEnded } from '../support/export-scene.ts'
@@ -184,13 +185,12 @@ describe('a run that cannot be delivered', () => {
 describe('cancelling', () => {
   it('ends a processing run without a file', async () => {
     const run = await aQueuedRun(test, await aSnapshot(test, people(60_000)))
-    const store = runStore(test.database)
     aWorker()
     const stop = new AbortController()
     const { runFeed } = await import('../../src/engine/feed.ts')
     for await (const event of runFeed(test).events(run.id, 0, stop.signal))
       if (event.type === 'STARTED') break
-    await test.database.batch(store.requestCancel(run.id, new Date()))
+    await test.database.batch(runCancel(test.database).processing(run.id, new Date()))
     const events = await untilEnded(test, run.id)
     expect(types(events).slice(-2)).toEqual(['CANCELLING', 'CANCELLED'])
     expect(fs.existsSync(path.join(test.exportRoot, 'out')) ? filesIn('out') : []).toEqual([])

@@ -5,13 +5,17 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { DeliveryError, type Driver } from '../../src/destinations/driver.ts'
 import { driverRegistry } from '../../src/destinations/registry.ts'
 import type { ServiceContext } from '../../src/services/context.ts'
+import { dataflowService } from '../../src/services/dataflow.ts'
 import { destinationService } from '../../src/services/destination.ts'
 import {
   type CreateDestinationAccountInput,
   destinationAccountService,
 } from '../../src/services/destination-account.ts'
+import { runStore } from '../../src/storage/run.ts'
+import type { Row } from '../../src/storage/tables.ts'
 import { buildingContext, refusalOf, refusedPaths, withRoles } from '../support/building.ts'
 import { addSandbox, adminSession, type TestDatabase, testDatabase } from '../support/database.ts'
+import { aQueuedRun, runRow } from '../support/export-scene.ts'
 
 let test: TestDatabase
 let ctx: ServiceContext
@@ -78,14 +82,34 @@ describe('changing an account', () => {
     const { id } = await aConnected()
     const named = await service.update(test.session, { id, name: 'New', sharedWith: ['OPERATOR'] })
     expect(named).toMatchObject({ name: 'New', sharedWith: ['OPERATOR'], status: 'CONNECTED' })
-    for (const change of [{ settings: { host: 'other.example' } }, { secrets: { key: 'k-2' } }]) {
+    const secrets = { key: 'k-2' }
+    for (const change of [
+      { settings: { host: 'mail.example' } },
+      { settings: { host: 'other.example' }, secrets },
+      { secrets },
+    ]) {
       const changed = await service.update(test.session, { id, ...change })
       expect(changed).toMatchObject({ status: 'UNVERIFIED', lastVerifiedAt: null, name: 'New' })
       await service.verify(test.session, id)
     }
-    const { settings, secrets } = await service.update(test.session, { id })
-    expect(settings).toEqual({ host: 'other.example' })
-    expect(ctx.vault.open(secrets ?? '', id)).toBe('{"key":"k-2"}')
+    const kept = await service.update(test.session, { id })
+    expect(kept.settings).toEqual({ host: 'other.example' })
+    expect(ctx.vault.open(kept.secrets ?? '', id)).toBe('{"key":"k-2"}')
+  })
+
+  it('asks for the secrets again before they would go elsewhere, or be used by somebody else', async () => {
+    const { id, secrets } = await aConnected()
+    const [error] = await refusalOf(
+      service.update(test.session, { id, name: 'Mine', settings: { host: 'evil.example' } }),
+    )
+    expect(error).toMatchObject({ code: 'INVALID_INPUT', path: ['input', 'secrets'] })
+    expect(error?.message).toContain('Enter the secrets again')
+    expect(await service.update(test.session, { id })).toMatchObject({
+      name: 'Mail',
+      settings: { host: 'mail.example' },
+      status: 'CONNECTED',
+      secrets,
+    })
   })
 
   it('refuses what does not fit, in both parts', async () => {
@@ -133,7 +157,9 @@ describe('verifying an account', () => {
     })
     expect(await refusedPaths(closed.verify(test.session, id))).toEqual(['DESTINATION_REFUSED id'])
     expect((await service.update(test.session, { id, name: 'Still known' })).details).toEqual(details)
-    expect((await service.update(test.session, { id, settings: { host: 'other.test' } })).details).toBeNull()
+    expect(
+      (await service.update(test.session, { id, settings: { host: 'mail.example' } })).details,
+    ).toBeNull()
   })
 
   it('says nothing of a login with what was changed meanwhile', async () => {
@@ -195,30 +221,124 @@ describe('removing an account', () => {
       accountId,
       settings: { listId: 1 },
     })
+  const fields = [{ source: 'email', target: 'email' }]
+  const dataflow = (destinationId: string) =>
+    dataflowService(ctx).create(test.session, { name: 'Nightly', destinationId, fields })
+  /** A run to a destination, moved on to some state. */
+  const aRun = async (destinationId: string, changes: Partial<Row<'runs'>>) => {
+    const { id } = await aQueuedRun(test, { id: 'snp_x', version: 1, count: 1 })
+    const { runs } = test.database.tables
+    await test.database.db
+      .update(runs)
+      .set({ destinationId, ...changes })
+      .where(eq(runs.id, id))
+    return id
+  }
+  const eventsOf = (runId: string) => runStore(test.database).eventsAfter(runId, 0, 100)
+  const lastEvent = async (runId: string) => (await eventsOf(runId)).at(-1)
 
-  it('is refused while a destination is built on it; then it is final, and its secrets are gone', async () => {
+  it('is final, forgets its secrets, and stops what is built on it at once', async () => {
     const { id } = await aConnected()
-    const { id: destinationId } = await destination(id)
-    expect(await refusalOf(service.remove(test.session, id))).toMatchObject([
-      { code: 'IN_USE', nodeId: destinationId },
-    ])
-    await destinationService(ctx).remove(test.session, destinationId)
+    const mine = await destination(id)
+    const flow = await dataflow(mine.id)
+    const others = await destination((await aConnected()).id)
+    const othersFlow = await dataflow(others.id)
+
     expect(await service.remove(test.session, id)).toMatchObject({ status: 'REMOVED', secrets: null })
     expect(await service.remove(test.session, id)).toMatchObject({ status: 'REMOVED' })
+    const { destinations, dataflows } = test.database.tables
+    const states = async () => [
+      await test.database.db.select({ id: destinations.id, is: destinations.status }).from(destinations),
+      await test.database.db.select({ id: dataflows.id, is: dataflows.state }).from(dataflows),
+    ]
+    expect((await states()).flat()).toEqual([
+      { id: mine.id, is: 'DISABLED' },
+      { id: others.id, is: 'ENABLED' },
+      { id: flow.id, is: 'DISABLED' },
+      { id: othersFlow.id, is: 'ENABLED' },
+    ])
     expect(await refusedPaths(destination(id))).toEqual(['NOT_FOUND input.accountId'])
   })
 
-  it('never leaves a destination on a removed account, whoever is faster', async () => {
+  it('ends what is queued and asks what is running to stop, saying why, but for files that are appearing', async () => {
+    const { id } = await aConnected()
+    const { id: mine } = await destination(id)
+    const { id: others } = await destination((await aConnected()).id)
+    const queued = await aRun(mine, {})
+    const running = await aRun(mine, { status: 'PROCESSING', phase: 'DELIVERING', leaseOwner: 'p' })
+    const appearing = await aRun(mine, { status: 'PROCESSING', phase: 'FINALIZING', leaseOwner: 'p' })
+    const ended = await aRun(mine, { status: 'SUCCESS', phase: 'DONE', completedAt: new Date() })
+    const elsewhere = await aRun(others, {})
+    const untouched = await Promise.all([appearing, ended, elsewhere].map((run) => runRow(test, run)))
+
+    const told = Promise.all([queued, running].map((run) => test.database.wake.wait(`run:${run}`, 60_000)))
+    await service.remove(test.session, id)
+    const message = 'The account "Mail" was removed.'
+    expect(await runRow(test, queued)).toMatchObject({ status: 'CANCELLED', phase: 'DONE' })
+    expect(await lastEvent(queued)).toMatchObject({ type: 'CANCELLED', status: 'CANCELLED', seq: 2, message })
+    expect(await runRow(test, running)).toMatchObject({ status: 'CANCELLING', leaseOwner: 'p' })
+    expect(await lastEvent(running)).toMatchObject({ type: 'CANCELLING', seq: 2, message })
+    expect(await Promise.all([appearing, ended, elsewhere].map((run) => runRow(test, run)))).toEqual(
+      untouched,
+    )
+    for (const run of [queued, running, appearing]) {
+      const seqs = (await eventsOf(run)).map(({ seq }) => seq)
+      expect(seqs).toEqual(seqs.map((_, index) => index + 1))
+    }
+    await told
+  })
+
+  it('leaves destinations that come back with another account alone, and only when somebody says so', async () => {
+    const { id } = await aConnected()
+    const { id: destinationId } = await destination(id)
+    const flow = await dataflow(destinationId)
+    await service.remove(test.session, id)
+    const destinations = destinationService(ctx)
+    const dataflows = dataflowService(ctx)
+    const change = (changes: object) => destinations.update(test.session, { id: destinationId, ...changes })
+
+    for (const changes of [{ status: 'ENABLED' }, { settings: { listId: 2 } }])
+      expect(await refusedPaths(change(changes))).toEqual(['CONFLICT input.accountId'])
+    expect(await refusedPaths(dataflows.enable(test.session, flow.id))).toEqual(['CONFLICT id'])
+    expect(await refusedPaths(dataflow(destinationId))).toEqual(['CONFLICT input.destinationId'])
+    expect((await change({ name: 'Old list' })).name).toBe('Old list')
+    expect((await change({ status: 'DISABLED' })).status).toBe('DISABLED')
+
+    expect(await refusedPaths(change({ accountId: id }))).toEqual(['NOT_FOUND input.accountId'])
+    const unverified = await service.create(test.session, input())
+    expect(await refusedPaths(change({ accountId: unverified.id }))).toEqual(['CONFLICT input.accountId'])
+    const other = await aConnected()
+    expect(await change({ accountId: other.id })).toMatchObject({ accountId: other.id, status: 'DISABLED' })
+    expect((await change({ status: 'ENABLED' })).status).toBe('ENABLED')
+    expect((await dataflows.enable(test.session, flow.id)).state).toBe('ENABLED')
+  })
+
+  it('never leaves an enabled destination or dataflow on a removed account, whoever is faster', async () => {
     for (let round = 0; round < 10; round += 1) {
       const { id } = await aConnected()
-      const [made, gone] = await Promise.allSettled([destination(id), service.remove(test.session, id)])
-      expect([made.status, gone.status].sort()).toEqual(['fulfilled', 'rejected'])
+      const { id: old } = await destination(id)
+      const flow = await dataflow(old)
+      await destinationService(ctx).update(test.session, { id: old, status: 'DISABLED' })
+      await dataflowService(ctx).disable(test.session, flow.id)
+      const [gone] = await Promise.allSettled([
+        service.remove(test.session, id),
+        destination(id),
+        destinationService(ctx).update(test.session, { id: old, status: 'ENABLED' }),
+        dataflowService(ctx).enable(test.session, flow.id),
+      ])
+      expect(gone.status).toBe('fulfilled')
     }
-    const { destinations, destinationAccounts: accounts } = test.database.tables
+    const { destinations, dataflows, destinationAccounts: accounts } = test.database.tables
     const rows = await test.database.db
-      .select({ status: accounts.status })
+      .select({ account: accounts.status, destination: destinations.status, dataflow: dataflows.state })
       .from(destinations)
       .innerJoin(accounts, eq(accounts.id, destinations.accountId))
-    expect(rows.filter(({ status }) => status === 'REMOVED')).toEqual([])
+      .leftJoin(dataflows, eq(dataflows.destinationId, destinations.id))
+    const left = rows.filter(({ account }) => account === 'REMOVED')
+    expect(left.length).toBeGreaterThanOrEqual(10)
+    for (const row of left) {
+      expect(row.destination).toBe('DISABLED')
+      expect(row.dataflow).not.toBe('ENABLED')
+    }
   })
 })

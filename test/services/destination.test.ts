@@ -1,3 +1,4 @@
+import { eq } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Session } from '../../src/domain/access.ts'
 import { AccessError } from '../../src/domain/errors.ts'
@@ -6,6 +7,7 @@ import { type CreateDestinationInput, destinationService } from '../../src/servi
 import { destinationStore } from '../../src/storage/destination.ts'
 import { addAccount, buildingContext, refusalOf, refusedPaths, withRoles } from '../support/building.ts'
 import { addSandbox, adminSession, type TestDatabase, testDatabase } from '../support/database.ts'
+import { aQueuedRun, untilEnded } from '../support/export-scene.ts'
 
 let test: TestDatabase
 let session: Session
@@ -115,6 +117,30 @@ describe('creating a destination', () => {
     expect((await service.remove(operator, id)).status).toBe('REMOVED')
   })
 
+  it('fits what is known of the account, when it is made and when it is changed', async () => {
+    const accountId = await addAccount(test, { details: { lists: [7, 8] } })
+    const wrong = service.create(session, list({ accountId, settings: { listId: 9 } }))
+    expect(await refusalOf(wrong)).toMatchObject([
+      { code: 'INVALID_INPUT', path: ['input', 'settings'], message: 'There is no list 9.' },
+    ])
+    const { id } = await service.create(session, list({ accountId }))
+    const update = (changes: object) => service.update(session, { id, ...changes })
+    expect(await refusedPaths(update({ settings: { listId: 9 } }))).toEqual(['INVALID_INPUT input.settings'])
+    expect((await update({ settings: { listId: 8 } })).settings).toEqual({ listId: 8, tags: [] })
+
+    const other = await addAccount(test, { details: { lists: [9] } })
+    expect(await refusedPaths(update({ accountId: other }))).toEqual(['INVALID_INPUT input.settings'])
+    expect(await update({ accountId: other, settings: { listId: 9 } })).toMatchObject({
+      accountId: other,
+      settings: { listId: 9 },
+    })
+    expect(await refusedPaths(update({ accountId: 'acc_none' }))).toEqual(['NOT_FOUND input.accountId'])
+    const folderId = (await service.create(session, folder())).id
+    expect(await refusedPaths(service.update(session, { id: folderId, accountId }))).toEqual([
+      'INVALID_INPUT input.accountId',
+    ])
+  })
+
   it('is for administrators and operators', async () => {
     for (const role of ['VIEWER', 'PARTNER'] as const)
       await expect(service.create(withRoles(session, [role]), folder())).rejects.toThrow(AccessError)
@@ -179,6 +205,18 @@ describe('removing a destination', () => {
     expect(await refusedPaths(service.update(session, { id, name: 'x' }))).toEqual(['CONFLICT input.id'])
     expect(await refusedPaths(dataflows.enable(session, flow.id))).toEqual(['CONFLICT id'])
     expect((await dataflows.disable(session, flow.id)).state).toBe('DISABLED')
+  })
+
+  it('ends the runs that are on their way there, and says why', async () => {
+    const { id: destinationId } = await service.create(session, folder())
+    const run = await aQueuedRun(test, { id: 'snp_x', version: 1, count: 1 })
+    const { runs } = test.database.tables
+    await test.database.db.update(runs).set({ destinationId }).where(eq(runs.id, run.id))
+    await service.remove(session, destinationId)
+    expect((await untilEnded(test, run.id)).at(-1)).toMatchObject({
+      type: 'CANCELLED',
+      message: 'The destination "Partner A" was removed.',
+    })
   })
 })
 

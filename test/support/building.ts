@@ -11,7 +11,7 @@ import { newId } from '../../src/storage/ids.ts'
 import type { NewRow } from '../../src/storage/tables.ts'
 import type { TestDatabase } from './database.ts'
 
-/** A mailing service: takes contacts, needs an account, an e-mail address in each. */
+/** A mailing service: takes contacts, needs an account, an e-mail address in each, and a list that the login told of. */
 const mailer: Driver = {
   type: 'MAILER',
   title: 'Mailer',
@@ -23,6 +23,8 @@ const mailer: Driver = {
     verify: async () => ({}),
   },
   settings: z.strictObject({ listId: z.number().int(), tags: z.array(z.string()).default([]) }),
+  refusalOf: ({ listId }, { details }) =>
+    Array.isArray(details?.lists) && !details.lists.includes(listId) ? `There is no list ${listId}.` : null,
   fields: [
     { name: 'email', title: 'E-mail', required: true },
     { name: 'firstName', title: 'First name', required: false },

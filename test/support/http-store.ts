@@ -20,18 +20,25 @@ export interface HttpStore {
   /** May be changed, as an administrator of the other side would. */
   password: string
   files: Map<string, Buffer>
+  /** Awaited before a file is taken; may be set. */
+  beforePut: (count: number) => Promise<void>
   close(): Promise<void>
 }
 
 /** PUT, GET, MOVE and DELETE of whole files, for one user. Its refusals repeat the password they were sent. */
 export async function httpStore(user: string, password: string): Promise<HttpStore> {
   const files = new Map<string, Buffer>()
-  const store = { url: '', user, password, files, close }
+  const store: HttpStore = { url: '', user, password, files, beforePut: async () => {}, close }
+  let puts = 0
   const server = http.createServer((request, response) => {
-    answer(store, request).then(
-      ([status, body]) => response.writeHead(status).end(body),
-      () => response.destroy(), // the sender went away in the middle of a file
-    )
+    if (request.method === 'PUT') puts += 1
+    const ready = request.method === 'PUT' ? store.beforePut(puts) : null
+    Promise.resolve(ready)
+      .then(() => answer(store, request))
+      .then(
+        ([status, body]) => response.writeHead(status).end(body),
+        () => response.destroy(), // the sender went away in the middle of a file
+      )
   })
   // Never the first to hang up: a client would find the connection cut when it comes back.
   server.keepAliveTimeout = 0

@@ -33,7 +33,10 @@ const updateInput = builder.inputType('UpdateDestinationAccountInput', {
   fields: (t) => ({
     id: t.id({ required: true, description: 'Which one, acc_….' }),
     name: t.string({ description: 'A new name: 1 to 255 characters.' }),
-    settings: t.field({ type: 'JSON', description: `New settings, whole. ${SETTINGS}` }),
+    settings: t.field({
+      type: 'JSON',
+      description: `New settings, whole; with others than now, the secrets must be given, too. ${SETTINGS}`,
+    }),
     secrets: t.field({ type: 'JSON', description: `New secrets, whole. ${SECRETS}` }),
     sharedWith: t.field({
       type: [role],
@@ -74,7 +77,7 @@ builder.mutationFields((t) => ({
   removeDestinationAccount: t.field({
     type: accountPayload,
     description:
-      'Takes an account out of use for good and forgets its secrets. Refused with IN_USE while a destination is built on it.',
+      'Takes an account out of use for good and forgets its secrets. Destinations that are built on it and their dataflows are disabled, and their runs stop, unless their files are appearing. The history stays.',
     args: { id: t.arg.id({ required: true, description: 'Its id, acc_….' }) },
     resolve: (_, { id }, { session, parts }) =>
       payload('destinationAccount', parts.services.destinationAccount.remove(session, id)),

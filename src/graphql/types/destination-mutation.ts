@@ -24,6 +24,10 @@ const updateInput = builder.inputType('UpdateDestinationInput', {
     id: t.id({ required: true, description: 'Which one, dst_….' }),
     name: t.string({ description: 'A new name: 1 to 255 characters.' }),
     description: t.string({ description: 'A new description; null takes it away.' }),
+    accountId: t.id({
+      description:
+        'Another account of the same kind, e.g. in place of one that is removed. It enables nothing.',
+    }),
     settings: t.field({ type: 'JSON', description: 'New settings, whole.' }),
     status: t.field({ type: destinationStatus, description: 'ENABLED or DISABLED.' }),
   }),
@@ -53,7 +57,8 @@ builder.mutationFields((t) => ({
   }),
   removeDestination: t.field({
     type: destinationPayload,
-    description: 'Takes a destination out of use for good, and disables its dataflows. Its history stays.',
+    description:
+      'Takes a destination out of use for good: its dataflows are disabled, and its runs stop, unless their files are appearing. Its history stays.',
     args: { id: t.arg.id({ required: true, description: 'Its id, dst_….' }) },
     resolve: (_, { id }, { session, parts }) =>
       payload('destination', parts.services.destination.remove(session, id)),
