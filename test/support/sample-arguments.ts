@@ -111,10 +111,7 @@ export function sampleArguments(gateway: TestGateway, full: FullWorld): Record<s
       async () => `id: "${await freshAccount(full.login)}"`,
       async () => `id: "${await freshAccount()}"`,
     ],
-    'Mutation.removeDestinationAccount': [
-      async () => `id: "${await freshAccount()}"`,
-      `id: "${ids.DestinationAccount}"`,
-    ],
+    'Mutation.removeDestinationAccount': [async () => `id: "${await freshAccount()}"`, 'id: "acc_x"'],
     'Mutation.createDestination': [
       () => `input: { name: "${name()}", type: "LOCAL_DIRECTORY", settings: { path: "${name()}" } }`,
       () =>
