@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'
 import { type Config, httpUrl } from './config.ts'
+import { createOutbound } from './destinations/outbound.ts'
 import { driverRegistry } from './destinations/registry.ts'
 import type { Clock, Logger } from './domain/ports.ts'
 import { segmentationWorker } from './engine/segmentation.ts'
@@ -41,7 +42,8 @@ export async function compose(
   { log, clock = () => new Date() }: { log: Logger; clock?: Clock },
 ): Promise<Gateway> {
   const database = openDatabase(config.databaseUrl)
-  const drivers = driverRegistry({ exportRoot: config.exportRoot })
+  const outbound = createOutbound({ allow: config.outboundAllow })
+  const drivers = driverRegistry({ exportRoot: config.exportRoot, outbound })
   const vault = createVault(() => loadSecretsKey(config))
   const processId = `proc_${randomUUID()}`
   const parts = { database, drivers, vault, clock, log, processId }

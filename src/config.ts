@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
+import { problemOfAllowEntry } from './destinations/outbound-rules.ts'
 import { ROLES, type Role } from './domain/model.ts'
 import type { Guardrails, TrustedIssuer } from './domain/ports.ts'
 
@@ -17,6 +18,8 @@ export interface Config {
   databaseUrl: string
   /** The only folder that LOCAL_DIRECTORY destinations write below, absolute. */
   exportRoot: string
+  /** What destinations may reach besides the public internet by https and SSH. */
+  outboundAllow: string[]
   /** Bearer token of an administrator, or null: one is made on the first start. */
   adminToken: string | null
   /** 32 bytes in base64 that seal the secrets of accounts, or null: they are in DATA_DIR/secrets.key. */
@@ -98,6 +101,12 @@ const roleMap = z.string().transform((text, ctx): Record<string, Role> => {
   }
   return Object.fromEntries(roles)
 })
+/** Entries between commas. */
+const allowList = z.string().transform((text, ctx) => {
+  const entries = text.split(',').map((entry) => entry.trim())
+  for (const problem of entries.map(problemOfAllowEntry)) if (problem) ctx.addIssue(problem)
+  return entries
+})
 /** Keys that came over a plain connection are anybody's. */
 const jwksUrl = z
   .url({ protocol: /^https?$/, error: 'must be an https:// address' })
@@ -121,6 +130,7 @@ const settings = z.object({
     )
     .optional(),
   EXPORT_ROOT: z.string().optional(),
+  OUTBOUND_ALLOW: allowList.default([]),
   ADMIN_TOKEN: z
     .string()
     .regex(/^[\x21-\x7e]{1,512}$/, 'must be 1 to 512 visible ASCII characters without blanks')
@@ -165,6 +175,7 @@ function toConfig(env: z.infer<typeof settings>): Config {
     dataDir,
     databaseUrl: absolute(env.DATABASE_URL ?? `file:${path.join(dataDir, 'gateway.db')}`),
     exportRoot: path.resolve(env.EXPORT_ROOT ?? path.join(dataDir, 'exports')),
+    outboundAllow: env.OUTBOUND_ALLOW,
     adminToken: env.ADMIN_TOKEN ?? null,
     secretsKey: env.SECRETS_KEY ?? null,
     workers: env.WORKERS,

@@ -1,5 +1,6 @@
 // The commands that work on the database itself, with the server running or not.
 import type { Config } from '../config.ts'
+import { createOutbound } from '../destinations/outbound.ts'
 import { driverRegistry } from '../destinations/registry.ts'
 import type { Session } from '../domain/access.ts'
 import { createLogger } from '../logger.ts'
@@ -29,13 +30,14 @@ export async function withDatabase<T>(
   const database = openDatabase(config.databaseUrl)
   try {
     await database.migrate()
+    const outbound = createOutbound({ allow: config.outboundAllow })
     const ctx: ServiceContext = {
       database,
       clock: () => new Date(),
       newId,
       log: createLogger(config),
       guardrails: config.guardrails,
-      drivers: driverRegistry({ exportRoot: config.exportRoot }),
+      drivers: driverRegistry({ exportRoot: config.exportRoot, outbound }),
       vault: createVault(() => loadSecretsKey(config)),
     }
     return await work({ ctx, session: await localSession(ctx, sandboxName) })

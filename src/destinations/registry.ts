@@ -1,5 +1,6 @@
 import type { Driver } from './driver.ts'
 import { localDirectory } from './local-directory/driver.ts'
+import type { Outbound } from './outbound.ts'
 
 export interface DriverRegistry {
   list(): Driver[]
@@ -7,7 +8,10 @@ export interface DriverRegistry {
 }
 
 /** Every kind of destination, listed by hand: one line per driver. */
-export function driverRegistry(options: { exportRoot: string }, extra: Driver[] = []): DriverRegistry {
+export function driverRegistry(
+  options: { exportRoot: string; outbound: Outbound },
+  extra: Driver[] = [],
+): DriverRegistry {
   const drivers = [localDirectory(options), ...extra]
   const byType = new Map(drivers.map((driver) => [driver.type, driver]))
   return { list: () => drivers, find: (type) => byType.get(type) }

@@ -10,6 +10,7 @@ test('without any variable every setting has its default', () => {
     dataDir: path.resolve('data'),
     databaseUrl: `file:${path.resolve('data/gateway.db')}`,
     exportRoot: path.resolve('data/exports'),
+    outboundAllow: [],
     adminToken: null,
     logLevel: 'info',
     organizationId: 'local@gateway',
@@ -109,4 +110,32 @@ test('only trusted documents need a folder of them', () => {
     TRUSTED_DOCUMENTS: 'x',
   }).trustedDocuments
   expect([path.isAbsolute(folder ?? ''), only]).toEqual([true, true])
+})
+
+test('what destinations may reach is a list of names, addresses and ranges', () => {
+  const given = 'minio.lan, minio.lan:9000,10.0.0.0/8,[fd00::1]:22,fd00::/8,*:2222,http://127.0.0.1:9000'
+  expect(readConfig({ OUTBOUND_ALLOW: given }).outboundAllow).toEqual(given.split(/, ?/))
+})
+
+test.each([
+  'https://minio.lan',
+  'minio.lan/',
+  'minio.lan:0',
+  'minio.lan:65536',
+  'minio.lan:x',
+  '10.0.0.0/33',
+  'fd00::/129',
+  'fd00::1/x',
+  'minio.lan/8',
+  '*/8',
+  '*.lan',
+  'a b',
+  'user@minio.lan',
+  'ftp://minio.lan',
+  '[minio.lan]',
+  'a..b',
+])('OUTBOUND_ALLOW=%s is refused, whatever stands beside it', (entry) => {
+  const read = () => readConfig({ OUTBOUND_ALLOW: `minio.lan,${entry},%` })
+  expect(read).toThrow(`OUTBOUND_ALLOW: ${JSON.stringify(entry)} is none of`)
+  expect(read).toThrow('OUTBOUND_ALLOW: "%" is none of')
 })

@@ -8,6 +8,7 @@ import { Unavailable } from '../../src/domain/errors.ts'
 import { runWorker } from '../../src/engine/worker.ts'
 import { silent, type TestDatabase, testDatabase } from '../support/database.ts'
 import { aQueuedRun, aSnapshot, runRow, untilEnded } from '../support/export-scene.ts'
+import { toLoopback } from '../support/outbound.ts'
 
 let test: TestDatabase
 let worker: { stop(): Promise<void> } | undefined
@@ -62,7 +63,7 @@ describe.runIf(process.platform === 'linux')('an export folder', () => {
   it('on a full disk: the run is tried again, and succeeds when there is space', async () => {
     const destination = { id: 'dst_1', name: 'Disk', type: 'FULL_AT_FIRST', settings: { path: 'out' } }
     const run = await aQueuedRun(test, await aSnapshot(test, people), { destination })
-    startWorker(driverRegistry({ exportRoot: test.exportRoot }, [fullAtFirst()]))
+    startWorker(driverRegistry({ exportRoot: test.exportRoot, outbound: toLoopback }, [fullAtFirst()]))
     const events = await untilEnded(test, run.id)
     const retrying = events.filter((event) => event.type === 'RETRYING')
     expect(retrying[0]?.message).toMatch(/disk of the export folder is full. Free space/)
@@ -74,7 +75,7 @@ describe.runIf(process.platform === 'linux')('an export folder', () => {
 
   it('without write permission: the run fails at once and says what to do', async () => {
     const run = await aQueuedRun(test, await aSnapshot(test, people))
-    startWorker(driverRegistry({ exportRoot: '/sys' }))
+    startWorker(driverRegistry({ exportRoot: '/sys', outbound: toLoopback }))
     await untilEnded(test, run.id)
     expect((await runRow(test, run.id)).error).toMatchObject({
       code: 'REFUSED_WRITE',

@@ -9,6 +9,7 @@ import type { ServiceContext } from '../../src/services/context.ts'
 import type { Row } from '../../src/storage/tables.ts'
 import { activated, aWorld, codesOf, refused, worldOf } from '../support/activation.ts'
 import { addSandbox, adminSession, type TestDatabase, testDatabase } from '../support/database.ts'
+import { toLoopback } from '../support/outbound.ts'
 
 const MINUTE = 60_000
 const START = new Date('2026-11-22T09:30:00.000Z')
@@ -178,7 +179,7 @@ describe('activate', () => {
       settings: z.record(z.string(), z.unknown()),
       fields: [],
     }
-    const drivers = driverRegistry({ exportRoot: test.exportRoot }, [sftp])
+    const drivers = driverRegistry({ exportRoot: test.exportRoot, outbound: toLoopback }, [sftp])
     const onSftp = activationService({ ...test.ctx, drivers })
     const world = worldOf(test, test.sandboxId)
     const account = await world.account({ type: 'SFTP', status: 'FAILED', consentAt: null })

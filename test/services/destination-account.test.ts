@@ -16,6 +16,7 @@ import type { Row } from '../../src/storage/tables.ts'
 import { buildingContext, refusalOf, refusedPaths, withRoles } from '../support/building.ts'
 import { addSandbox, adminSession, type TestDatabase, testDatabase } from '../support/database.ts'
 import { aQueuedRun, runRow } from '../support/export-scene.ts'
+import { toLoopback } from '../support/outbound.ts'
 
 let test: TestDatabase
 let ctx: ServiceContext
@@ -140,7 +141,7 @@ describe('verifying an account', () => {
   const withLogin = (verify: NonNullable<Driver['account']>['verify'], loginMs?: number) => {
     const mailer = ctx.drivers.find('MAILER')
     if (!mailer?.account) throw new Error('the mailer has accounts')
-    const drivers = driverRegistry({ exportRoot: test.exportRoot }, [
+    const drivers = driverRegistry({ exportRoot: test.exportRoot, outbound: toLoopback }, [
       { ...mailer, account: { ...mailer.account, verify } },
     ])
     return destinationAccountService({ ...ctx, drivers }, loginMs)

@@ -21,6 +21,7 @@ import { sandboxService } from '../../src/services/sandbox.ts'
 import { segmentService } from '../../src/services/segment.ts'
 import { tokenService } from '../../src/services/token.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
+import { toLoopback } from './outbound.ts'
 
 export interface TestGateway {
   test: TestDatabase
@@ -83,7 +84,7 @@ export async function testGateway(
     ...test.ctx,
     log,
     guardrails: { ...test.ctx.guardrails, ...options.guardrails },
-    drivers: driverRegistry({ exportRoot: test.exportRoot }, options.drivers),
+    drivers: driverRegistry({ exportRoot: test.exportRoot, outbound: toLoopback }, options.drivers),
   }
   const services = {
     segment: segmentService(ctx),

@@ -10,6 +10,7 @@ import type { ServiceContext } from '../../src/services/context.ts'
 import { newId } from '../../src/storage/ids.ts'
 import type { NewRow } from '../../src/storage/tables.ts'
 import type { TestDatabase } from './database.ts'
+import { toLoopback } from './outbound.ts'
 
 /** A mailing service: takes contacts, needs an account, an e-mail address in each, and a list that the login told of. */
 const mailer: Driver = {
@@ -33,7 +34,7 @@ const mailer: Driver = {
 
 /** The context of the test, with the mailer and other guardrails. */
 export function buildingContext(test: TestDatabase, guardrails: Partial<Guardrails> = {}): ServiceContext {
-  const drivers = driverRegistry({ exportRoot: test.exportRoot }, [mailer])
+  const drivers = driverRegistry({ exportRoot: test.exportRoot, outbound: toLoopback }, [mailer])
   return { ...test.ctx, drivers, guardrails: { ...test.ctx.guardrails, ...guardrails } }
 }
 

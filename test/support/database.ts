@@ -10,6 +10,7 @@ import type { Database } from '../../src/storage/database.ts'
 import { newId } from '../../src/storage/ids.ts'
 import { openSqlite } from '../../src/storage/sqlite.ts'
 import { createVault } from '../../src/vault.ts'
+import { toLoopback } from './outbound.ts'
 
 export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
@@ -58,7 +59,7 @@ export async function testDatabase(): Promise<TestDatabase> {
       newId,
       log: silent,
       guardrails,
-      drivers: driverRegistry({ exportRoot }),
+      drivers: driverRegistry({ exportRoot, outbound: toLoopback }),
       vault: createVault(() => secretsKey),
     },
     setTime: (time) => {
