@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isConfined } from '../confined-path.ts'
 import type { Driver } from '../driver.ts'
 import { localDelivery } from './delivery.ts'
 
@@ -23,16 +24,4 @@ export function localDirectory({ exportRoot }: { exportRoot: string }): Driver {
     fields: [],
     deliverFiles: (target) => localDelivery(exportRoot, target),
   }
-}
-
-/** The empty path and `.` stand for EXPORT_ROOT itself. */
-function isConfined(path: string): boolean {
-  if (path === '' || path === '.') return true
-  const isPlain = path.isWellFormed() && !/[\u0000-\u001f\u007f\\]/.test(path) && !/^[a-zA-Z]:/.test(path)
-  return (
-    isPlain &&
-    path
-      .split('/')
-      .every((step) => step !== '' && step !== '.' && step !== '..' && Buffer.byteLength(step) <= 255)
-  )
 }
