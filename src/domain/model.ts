@@ -137,13 +137,31 @@ export interface RunPlan {
   isStaticName: boolean
 }
 
-/** Where an interrupted export goes on: everything before `afterProfileId` is in finished parts. */
-export interface RunCheckpoint {
+/** Where an interrupted export goes on. */
+export type RunCheckpoint = FileCheckpoint | ProfileCheckpoint
+/** Of files: everything up to `afterProfileId` is in finished parts. */
+export interface FileCheckpoint {
   /** Name of the first part without extensions: the plan's, or another where that was taken. */
   baseName: string
   afterProfileId: number
   counters: RunCounters
   parts: FinishedPart[]
+}
+/** Of profiles in requests: everything up to `afterProfileId` was taken by the destination, or left out. */
+export interface ProfileCheckpoint {
+  afterProfileId: number
+  counters: RunCounters
+  /** What the destination took and has not said the outcome of, the oldest first. */
+  pending: PendingBatch[]
+}
+/** The profiles after one id and up to another, but for those that were rejected. */
+export interface PendingBatch {
+  receipt: Receipt
+  afterProfileId: number
+  upToProfileId: number
+  rows: number
+  /** When it was sent, in milliseconds since 1970. */
+  sentAt: number
 }
 export interface RunCounters {
   received: number

@@ -1,7 +1,13 @@
 // The way from a run to its destination's driver: the driver is found, and what it logs in with is opened, at the last
 // moment.
 import { openAccount, withoutSecrets } from '../destinations/account.ts'
-import { DeliveryError, type FileDelivery, type OpenAccount } from '../destinations/driver.ts'
+import {
+  DeliveryError,
+  type DeliveryTarget,
+  type FileDelivery,
+  type OpenAccount,
+  type ProfileDelivery,
+} from '../destinations/driver.ts'
 import type { DriverRegistry } from '../destinations/registry.ts'
 import type { Logger, Vault } from '../domain/ports.ts'
 import type { Database } from '../storage/database.ts'
@@ -13,6 +19,8 @@ import type { Row } from '../storage/tables.ts'
  * meanwhile. By the claimed row, so that it is forgotten with the claim.
  */
 const logins = new WeakMap<Row<'runs'>, OpenAccount>()
+/** How long a request may go on that is on its way when its run is stopped. */
+const GRACE_MS = 3_000
 
 interface DeliveryContext {
   database: Database
@@ -23,39 +31,53 @@ interface DeliveryContext {
   signal: AbortSignal
 }
 
+/** What to do with a delivery, whichever it is. */
+export interface DeliveryWork {
+  files(delivery: FileDelivery): Promise<void>
+  profiles(delivery: ProfileDelivery): Promise<void>
+}
+
 /**
  * Opens the run's delivery and works with it. What is thrown on the way holds no secret.
- * @throws DeliveryError, or what `work` throws
+ * @throws DeliveryError, or what the work throws
  */
-export async function withDelivery<T>(
-  context: DeliveryContext,
-  work: (delivery: FileDelivery) => Promise<T>,
-): Promise<T> {
+export async function withDelivery(context: DeliveryContext, work: DeliveryWork): Promise<void> {
   const { drivers, run, signal, log } = context
   const { type, settings } = run.plan.destination
   const driver = drivers.find(type)
-  if (!driver?.deliverFiles) throw badSettings(`This gateway has no driver that sends files to ${type}.`)
+  if (!driver) throw badSettings(`This gateway has no driver for ${type}.`)
   const account = driver.account ? await accountOf(context) : null
   const { fields } = run.plan
   const pace = () => Promise.resolve() // no driver asks yet
   const over = new AbortController()
-  const target = {
+  const target = (stopped: AbortSignal): DeliveryTarget => ({
     runId: run.id,
     fence: run.fence,
     settings,
     account,
     fields,
     pace,
-    signal: AbortSignal.any([signal, over.signal]),
+    signal: AbortSignal.any([stopped, over.signal]),
     log,
-  }
+  })
   try {
-    return await work(await driver.deliverFiles(target))
+    if (driver.deliverFiles) await work.files(await driver.deliverFiles(target(signal)))
+    else if (driver.deliverProfiles)
+      await work.profiles(await driver.deliverProfiles(target(delayed(signal))))
+    else throw new Error(`the driver ${type} delivers nothing`)
   } catch (error) {
     throw account ? withoutSecrets(error, account) : error
   } finally {
     over.abort()
   }
+}
+
+/** Lets a request that is on its way when the run is stopped come to its end, so that nobody makes it again. */
+function delayed(signal: AbortSignal): AbortSignal {
+  const controller = new AbortController()
+  const stop = () => void setTimeout(() => controller.abort(signal.reason), GRACE_MS).unref()
+  signal.addEventListener('abort', stop, { once: true })
+  return controller.signal
 }
 
 async function accountOf({ database, vault, run }: DeliveryContext): Promise<OpenAccount> {

@@ -6,25 +6,36 @@ import type { RunPlan } from '../domain/model.ts'
 import type { ExportSource } from '../storage/capabilities.ts'
 import { openExportReader } from '../storage/export-reader.ts'
 import { partOutput } from './part-output.ts'
+import { readProfiles } from './profile-reader.ts'
+import type { ProfileRow } from './profile-rows.ts'
 import type { EncodedRejection } from './row-encoder.ts'
 import { rowEncoder } from './row-encoders.ts'
 
-export interface ExportOrder {
+export type ExportOrder = FileOrder | ProfileOrder
+interface Order {
   source: ExportSource
   plan: RunPlan
-  /** Read from here on: everything up to it is in finished parts. */
+  /** Read from here on: everything up to it is done with. */
   afterProfileId: number
+}
+export interface FileOrder extends Order {
   /** Number of the first part to write. */
   part: number
+}
+/** For destinations that take profiles. */
+export interface ProfileOrder extends Order {
+  /** Null: what is to be sent, and what is rejected. Otherwise once more what the run sent up to an id. */
+  sent: { upToProfileId: number; inRun: string } | null
 }
 export type FromThread =
   | { type: 'data'; bytes: Uint8Array<ArrayBuffer> }
   | { type: 'page'; received: number; exported: number; rejected: EncodedRejection[] }
   | { type: 'part'; part: number; rows: number; bytes: number; sha256: string; afterProfileId: number }
+  | { type: 'profiles'; rows: ProfileRow[]; lastProfileId: number }
   | { type: 'end' }
 /**
- * An order, when there is none under way; and one `taken` for every `data` and `page` that was dealt with: the buffer
- * of a `data` comes back to be filled again.
+ * An order, when there is none under way; and one `taken` for every `data`, `page` and `profiles` that was dealt with:
+ * the buffer of a `data` comes back to be filled again.
  */
 export type ToThread = { order: ExportOrder } | { taken: ArrayBuffer | null }
 
@@ -41,7 +52,7 @@ const waiting: (() => void)[] = []
 const free: ArrayBuffer[] = []
 port.on('message', async (message: ToThread) => {
   if ('order' in message) {
-    await exportAll(message.order) // what it throws ends the thread, and is told as its error
+    await carryOut(message.order) // what it throws ends the thread, and is told as its error
     post({ type: 'end' })
     return
   }
@@ -50,7 +61,15 @@ port.on('message', async (message: ToThread) => {
   waiting.shift()?.()
 })
 
-async function exportAll({ source, plan, afterProfileId, part: firstPart }: ExportOrder): Promise<void> {
+async function carryOut(order: ExportOrder): Promise<void> {
+  if ('part' in order) return exportAll(order)
+  await readProfiles(order, async (rows, lastProfileId) => {
+    await credit()
+    post({ type: 'profiles', rows, lastProfileId })
+  })
+}
+
+async function exportAll({ source, plan, afterProfileId, part: firstPart }: FileOrder): Promise<void> {
   const format = plan.fileFormat
   if (format === null) throw new Error('the plan has no file format')
   const reader = openExportReader(source, {
@@ -60,6 +79,7 @@ async function exportAll({ source, plan, afterProfileId, part: firstPart }: Expo
     deduplicateBy: plan.deduplicateBy,
     required: plan.fields.filter((field) => field.required).map((field) => field.source),
     consent: plan.consentAttribute,
+    sent: null,
   })
   const encoder = rowEncoder({ columns: plan.fields, hasConsent: plan.consentAttribute !== null, format })
   const header = encoder.header()

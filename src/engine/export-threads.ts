@@ -35,7 +35,7 @@ export function exportThreads() {
             return
           }
           yield message
-          if (message.type === 'page') post(thread, { taken: null })
+          if (message.type === 'page' || message.type === 'profiles') post(thread, { taken: null })
           if (message.type === 'data') post(thread, { taken: message.bytes.buffer }, [message.bytes.buffer])
         }
       } finally {

@@ -6,19 +6,15 @@
 // Whatever stops this in between, the next claim goes on from what the run row says.
 import type { FileDelivery, PartWriter } from '../destinations/driver.ts'
 import { manifestName, partName } from '../domain/filename.ts'
-import type { FinishedPart, RunCheckpoint, RunCounters } from '../domain/model.ts'
+import type { FileCheckpoint, FinishedPart, RunCounters } from '../domain/model.ts'
 import type { Clock } from '../domain/ports.ts'
 import type { Database } from '../storage/database.ts'
 import type { Claim, Rejected, RunLease } from '../storage/run-lease.ts'
 import type { Row } from '../storage/tables.ts'
-import type { ExportOrder, FromThread } from './export-thread.ts'
+import type { FileOrder, FromThread } from './export-thread.ts'
 import type { ExportThreads } from './export-threads.ts'
 import { manifestOf } from './manifest.ts'
-
-/** At most ten progress events a second for a run. */
-const FLUSH_MS = 100
-/** Keeps the event loop free while most of a segment is refused. */
-const REJECTED_AT_ONCE = 250
+import { EVENT_MS, notBelow, REJECTED_AT_ONCE } from './progress.ts'
 
 export interface ExportContext {
   database: Database
@@ -37,18 +33,18 @@ export interface ExportContext {
 /** Resolves when every file and the manifest are in place. @throws StaleWrite, DeliveryError, or the signal's reason */
 export async function exportRun(context: ExportContext): Promise<void> {
   const { run, delivery } = context
-  const checkpoint = run.phase === 'FINALIZING' && run.checkpoint ? run.checkpoint : await writeParts(context)
+  const checkpoint = (run.phase === 'FINALIZING' ? fileCheckpoint(run) : null) ?? (await writeParts(context))
   await publish(context, checkpoint)
   await delivery.discard(checkpoint.baseName, [])
 }
 
-async function writeParts(context: ExportContext): Promise<RunCheckpoint> {
+async function writeParts(context: ExportContext): Promise<FileCheckpoint> {
   const { lease, claim, clock } = context
   const start = await startingPoint(context)
   await context.delivery.discard(start.baseName, start.parts)
   await lease.forgetRejections(claim, { afterProfileId: start.afterProfileId, clock })
   const output = partsOutput(context, start)
-  const order: ExportOrder = {
+  const order: FileOrder = {
     source: context.database.exportSource(),
     plan: context.run.plan,
     afterProfileId: start.afterProfileId,
@@ -66,8 +62,9 @@ async function writeParts(context: ExportContext): Promise<RunCheckpoint> {
 }
 
 /** The run's checkpoint if its parts are still there; otherwise the beginning, under a name that is free. */
-async function startingPoint({ run, delivery, extension }: ExportContext): Promise<RunCheckpoint> {
-  const { checkpoint, plan } = run
+async function startingPoint({ run, delivery, extension }: ExportContext): Promise<FileCheckpoint> {
+  const { plan } = run
+  const checkpoint = fileCheckpoint(run)
   const found = await Promise.all((checkpoint?.parts ?? []).map((part) => delivery.hasPart(part)))
   if (checkpoint && found.every(Boolean)) return checkpoint
   const wanted = plan.fileName ?? run.id
@@ -80,8 +77,12 @@ async function startingPoint({ run, delivery, extension }: ExportContext): Promi
   }
 }
 
+export function fileCheckpoint({ checkpoint }: Row<'runs'>): FileCheckpoint | null {
+  return checkpoint && 'parts' in checkpoint ? checkpoint : null
+}
+
 /** Takes the thread's messages in order: bytes to the driver, counters and checkpoints to the run row. */
-function partsOutput(context: ExportContext, start: RunCheckpoint) {
+function partsOutput(context: ExportContext, start: FileCheckpoint) {
   const { run, lease, claim, clock, delivery, extension } = context
   const counters: RunCounters = { ...start.counters }
   let { afterProfileId } = start
@@ -90,14 +91,14 @@ function partsOutput(context: ExportContext, start: RunCheckpoint) {
   let writer: PartWriter | null = null
   let flushedAt = clock().getTime()
   const nextName = () => partName(start.baseName, parts.length + 1, extension)
-  const checkpoint = (): RunCheckpoint => ({
+  const checkpoint = (): FileCheckpoint => ({
     ...start,
     afterProfileId,
     counters: { ...counters },
     parts: [...parts],
   })
 
-  const flush = async (save?: RunCheckpoint) => {
+  const flush = async (save?: FileCheckpoint) => {
     flushedAt = clock().getTime()
     await lease.progress(claim, {
       counters: notBelow(run, counters),
@@ -139,25 +140,12 @@ function partsOutput(context: ExportContext, start: RunCheckpoint) {
         await flush(checkpoint())
       }
       if (rejected.length >= REJECTED_AT_ONCE) await storeRejected()
-      if (clock().getTime() - flushedAt >= FLUSH_MS) await flush()
+      if (clock().getTime() - flushedAt >= EVENT_MS) await flush()
     },
   }
 }
 
-/** What watchers see never goes backwards, also when an attempt begins again. */
-function notBelow(shown: RunCounters, counters: RunCounters): RunCounters {
-  const highest = (name: keyof RunCounters) => Math.max(shown[name], counters[name])
-  return {
-    received: highest('received'),
-    exported: highest('exported'),
-    excluded: highest('excluded'),
-    failed: highest('failed'),
-    bytes: highest('bytes'),
-    files: highest('files'),
-  }
-}
-
-async function publish(context: ExportContext, checkpoint: RunCheckpoint): Promise<void> {
+async function publish(context: ExportContext, checkpoint: FileCheckpoint): Promise<void> {
   const { run, lease, claim, clock, delivery } = context
   const replace = run.plan.isStaticName
   // Files that an earlier attempt of the finalizing named and recorded.

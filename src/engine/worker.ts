@@ -1,9 +1,9 @@
 // Claims runs and sees each to its end. Waiting is cheap and waking is a hint: the poll is the guarantee.
-import { DeliveryError } from '../destinations/driver.ts'
+import { DeliveryError, type FileDelivery } from '../destinations/driver.ts'
 import type { DriverRegistry } from '../destinations/registry.ts'
 import { Unavailable } from '../domain/errors.ts'
 import { fileExtension } from '../domain/file-format.ts'
-import type { RunFailure } from '../domain/model.ts'
+import type { RunCounters, RunFailure } from '../domain/model.ts'
 import type { Clock, Logger, Vault } from '../domain/ports.ts'
 import { type Database, StaleWrite } from '../storage/database.ts'
 import { HEARTBEAT_MS } from '../storage/lease.ts'
@@ -11,7 +11,10 @@ import { type Claim, runLease } from '../storage/run-lease.ts'
 import type { Row } from '../storage/tables.ts'
 import { withDelivery } from './delivery.ts'
 import { type ExportThreads, exportThreads } from './export-threads.ts'
-import { exportRun } from './exporter.ts'
+import { exportRun, fileCheckpoint } from './exporter.ts'
+import { exportProfiles, profileCheckpoint } from './profile-exporter.ts'
+import { notBelow } from './progress.ts'
+import { systemTimer, type Timer } from './timer.ts'
 
 const POLL_MS = 500
 const WATCH_MS = 500
@@ -28,7 +31,10 @@ export interface RunWorkerOptions {
   processId: string
   /** Runs exported at the same time. */
   concurrency: number
+  timer?: Timer
 }
+
+export type RunWorker = ReturnType<typeof runWorker>
 
 export function runWorker(options: RunWorkerOptions) {
   const { database, clock, log } = options
@@ -122,12 +128,20 @@ async function seeThrough(task: Task): Promise<void> {
 
 async function deliver(task: Task, claim: Claim, signal: AbortSignal): Promise<void> {
   const { run, database, lease, threads, clock } = task
-  const { fileFormat } = run.plan
-  if (!fileFormat) throw new Error(`run ${run.id} has no file format`)
-  const extension = fileExtension(fileFormat)
-  await withDelivery({ ...task, signal }, (delivery) =>
-    exportRun({ database, lease, threads, clock, run, claim, delivery, extension, signal }),
+  const context = { database, lease, threads, clock, run, claim, signal }
+  const { timer = systemTimer } = task
+  await withDelivery(
+    { ...task, signal },
+    {
+      files: (delivery) => exportRun({ ...context, delivery, extension: extensionOf(run) }),
+      profiles: (delivery) => exportProfiles({ ...context, delivery, timer }),
+    },
   )
+}
+
+function extensionOf({ id, plan }: Row<'runs'>): string {
+  if (plan.fileFormat) return fileExtension(plan.fileFormat)
+  throw new Error(`run ${id} has no file format`)
 }
 
 /** A refused write says only that something changed; the run row says what. */
@@ -147,7 +161,7 @@ async function settle(task: Task, claim: Claim, thrown: unknown): Promise<void> 
   const at = clock()
   if (error instanceof Cancelling) {
     await discardParts(task)
-    await lease.end(claim, { status: 'CANCELLED' }, at)
+    await lease.end(claim, { status: 'CANCELLED', ...(await sentIn(task, claim)) }, at)
     log.info({ runId: run.id }, 'run cancelled')
     return
   }
@@ -163,7 +177,7 @@ async function settle(task: Task, claim: Claim, thrown: unknown): Promise<void> 
   )
   if (isLast) {
     await discardParts(task)
-    await lease.end(claim, { status: 'FAILED', error: failure }, at)
+    await lease.end(claim, { status: 'FAILED', error: failure, ...(await sentIn(task, claim)) }, at)
     return
   }
   const isTaken = error instanceof DeliveryError && error.code === 'NAME_TAKEN'
@@ -171,13 +185,21 @@ async function settle(task: Task, claim: Claim, thrown: unknown): Promise<void> 
   await lease.handBack(claim, { message: failure.message, notBefore, restart: isTaken, at })
 }
 
+/** What a run that ends early has sent for good, where it sends profiles. */
+async function sentIn({ lease }: Task, claim: Claim): Promise<{ counters?: RunCounters }> {
+  const run = await lease.found(claim)
+  const sent = run && profileCheckpoint(run)
+  return sent ? { counters: notBelow(run, sent.counters) } : {}
+}
+
 /** A run that ended without its files leaves nothing behind; a folder that cannot be reached keeps what it has. */
 async function discardParts(task: Task): Promise<void> {
   const { run, log } = task
   try {
-    const name = run.checkpoint?.baseName ?? run.plan.fileName ?? run.id
+    const name = fileCheckpoint(run)?.baseName ?? run.plan.fileName ?? run.id
     const { signal } = new AbortController()
-    await withDelivery({ ...task, signal }, (delivery) => delivery.discard(name, []))
+    const files = (delivery: FileDelivery) => delivery.discard(name, [])
+    await withDelivery({ ...task, signal }, { files, profiles: async () => {} })
   } catch (error) {
     log.warn({ runId: run.id, error }, 'temporary files of the run could not be removed')
   }

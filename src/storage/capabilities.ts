@@ -41,6 +41,8 @@ export interface ExportQuery {
   required: string[]
   /** Path that must be true, or null. */
   consent: string | null
+  /** Only members up to this id that were not rejected in this run: what the run sent there; null: all. */
+  sent: { upToProfileId: number; inRun: string } | null
 }
 
 /**

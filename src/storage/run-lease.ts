@@ -3,6 +3,7 @@
 import { and, asc, eq, inArray, lte, or, sql } from 'drizzle-orm'
 import type {
   FinishedPart,
+  ProfileCheckpoint,
   RunCheckpoint,
   RunCounters,
   RunEventType,
@@ -10,7 +11,7 @@ import type {
   RunPhase,
 } from '../domain/model.ts'
 import type { Clock } from '../domain/ports.ts'
-import { type Database, type ExpectingQuery, type Query, StaleWrite } from './database.ts'
+import { type Database, type ExpectingQuery, type Query, type RowsWrite, StaleWrite } from './database.ts'
 import { isLeft, leaseUntil } from './lease.ts'
 import { announceRun, appendEvent, isActive } from './run-event.ts'
 import type { NewRow, Row } from './tables.ts'
@@ -55,6 +56,12 @@ export function runLease(database: Database, processId: string) {
     appendEvent(database, { runId: claim.runId, message: null, ...event }),
   ]
 
+  const insertRejected = ({ runId }: Claim, rejected: readonly Rejected[]): RowsWrite => ({
+    into: 'rejections',
+    columns: ['run_id', 'profile_id', 'reason', 'detail'],
+    rows: rejected.map(({ profileId, reason, detail }) => [runId, profileId, reason, detail]),
+  })
+
   return {
     /** Takes the oldest run that nobody holds: queued, or left by a holder that is dead or silent for too long. */
     async claim(at: Date): Promise<Row<'runs'> | null> {
@@ -93,6 +100,15 @@ export function runLease(database: Database, processId: string) {
         return claimed ?? null
       }
       return null
+    },
+
+    /** What was last written down of the claim's run; null when it is lost. */
+    async found({ runId, fence }: Claim): Promise<Row<'runs'> | null> {
+      const [run] = await db
+        .select()
+        .from(runs)
+        .where(and(eq(runs.id, runId), eq(runs.fence, fence)))
+      return run ?? null
     },
 
     /** How the claim stands. Lost: another worker has the run, or it has ended. */
@@ -144,13 +160,24 @@ export function runLease(database: Database, processId: string) {
 
     /** Profiles that will not leave. Apart from the progress, since there may be very many: a few hundred at a time. */
     async reject(claim: Claim, rejected: readonly Rejected[], at: Date): Promise<void> {
+      await database.batch([held(claim, { leaseUntil: leaseUntil(at) }), insertRejected(claim, rejected)])
+    },
+
+    /**
+     * What was sent, and what of it was refused: together, so that neither is forgotten nor counted twice. It is
+     * written down though the run is being cancelled. No event.
+     */
+    async sent(
+      claim: Claim,
+      {
+        checkpoint,
+        rejected,
+        at,
+      }: { checkpoint: ProfileCheckpoint; rejected: readonly Rejected[]; at: Date },
+    ): Promise<void> {
       await database.batch([
-        held(claim, { leaseUntil: leaseUntil(at) }),
-        {
-          into: 'rejections',
-          columns: ['run_id', 'profile_id', 'reason', 'detail'],
-          rows: rejected.map(({ profileId, reason, detail }) => [claim.runId, profileId, reason, detail]),
-        },
+        held(claim, { checkpoint, leaseUntil: leaseUntil(at) }, ['PROCESSING', 'CANCELLING']),
+        insertRejected(claim, rejected),
       ])
     },
 
@@ -166,7 +193,10 @@ export function runLease(database: Database, processId: string) {
       announceRun(database, claim.runId)
     },
 
-    /** The point of no return: every part is whole under its temporary name, and from here on the files appear. */
+    /**
+     * The point of no return: every part is whole under its temporary name, and from here on the files appear. Of
+     * profiles: all are sent, and what the destination says of them is waited for.
+     */
     async finalizing(claim: Claim, checkpoint: RunCheckpoint, at: Date): Promise<void> {
       const change: Change = {
         ...checkpoint.counters,
@@ -195,13 +225,17 @@ export function runLease(database: Database, processId: string) {
       announceRun(database, claim.runId)
     },
 
-    /** Ends the run. SUCCESS and FAILED only from PROCESSING, CANCELLED only from CANCELLING. */
+    /**
+     * Ends the run. SUCCESS and FAILED only from PROCESSING, CANCELLED only from CANCELLING. One that did not succeed
+     * keeps its checkpoint, for a retry that goes on from there.
+     */
     async end(claim: Claim, outcome: Outcome, at: Date): Promise<void> {
       const change: Change = {
         status: outcome.status,
         phase: 'DONE',
         error: outcome.status === 'FAILED' ? outcome.error : null,
-        checkpoint: null,
+        ...outcome.counters,
+        ...(outcome.status === 'SUCCESS' && { checkpoint: null }),
         completedAt: at,
         leaseOwner: null,
         leaseUntil: null,
@@ -232,7 +266,8 @@ export function runLease(database: Database, processId: string) {
   }
 }
 
-export type Outcome =
+export type Outcome = { counters?: RunCounters } & (
   | { status: 'SUCCESS' }
   | { status: 'CANCELLED' }
   | { status: 'FAILED'; error: RunFailure }
+)

@@ -46,18 +46,22 @@ export function sqliteExportReader(file: string, query: ExportQuery): ExportRead
 }
 
 /** The tables that an export reads, `m` the members and `p` their profiles, with the values that `where` takes. */
-function membersOf({ version, refusedIn }: ExportQuery) {
+function membersOf({ version, refusedIn, sent }: ExportQuery) {
   // CROSS JOIN keeps the order of the tables: the planner would scan all profiles otherwise.
   const from = 'members m cross join profiles p'
-  const where = 'p.id = m.profile_id and m.version = ?'
-  if (refusedIn === null) return { from, where, id: 'm.profile_id', values: [version] }
+  const where = `p.id = m.profile_id and m.version = ?${sent ? ` and ${SENT}` : ''}`
+  const values = [version, ...(sent ? [sent.upToProfileId, sent.inRun] : [])]
+  if (refusedIn === null) return { from, where, id: 'm.profile_id', values }
   return {
     from: `rejections r cross join ${from}`,
     where: `r.run_id = ? and r.reason = 'REFUSED_BY_DESTINATION' and m.profile_id = r.profile_id and ${where}`,
     id: 'r.profile_id',
-    values: [refusedIn, version],
+    values: [refusedIn, ...values],
   }
 }
+
+const SENT = `m.profile_id <= ?
+  and not exists (select 1 from rejections x where x.run_id = ? and x.profile_id = m.profile_id)`
 
 /**
  * Fills temp.duplicates: of the profiles that may leave and share all values of the key, every one but the first.

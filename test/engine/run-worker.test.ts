@@ -4,6 +4,7 @@ import path from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { eq } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { fileCheckpoint } from '../../src/engine/exporter.ts'
 import { runWorker } from '../../src/engine/worker.ts'
 import { rejectionStore } from '../../src/storage/rejection.ts'
 import { runStore } from '../../src/storage/run.ts'
@@ -258,7 +259,7 @@ describe('the lease', () => {
     await worker.stop()
     const between = await runRow(test, run.id)
     expect(between).toMatchObject({ status: 'PROCESSING', leaseOwner: null })
-    expect(between.checkpoint?.parts.length).toBeGreaterThan(0)
+    expect(fileCheckpoint(between)?.parts.length).toBeGreaterThan(0)
     aWorker()
     const events = await untilEnded(test, run.id)
     expect(types(events)).toContain('RETRYING')

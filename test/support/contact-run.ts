@@ -1,0 +1,67 @@
+// Runs to the API that takes contacts, put straight into the queue, and workers for them.
+import { randomUUID } from 'node:crypto'
+import { sealSecrets } from '../../src/destinations/account.ts'
+import { driverRegistry } from '../../src/destinations/registry.ts'
+import type { RunPlan } from '../../src/domain/model.ts'
+import type { Timer } from '../../src/engine/timer.ts'
+import { runWorker } from '../../src/engine/worker.ts'
+import { rejectionStore } from '../../src/storage/rejection.ts'
+import { worldOf } from './activation.ts'
+import { type ContactApi, contactApiDriver } from './contact-api.ts'
+import { silent, type TestDatabase } from './database.ts'
+import { aQueuedRun, aSnapshot } from './export-scene.ts'
+import { toLoopback } from './outbound.ts'
+
+/** A queued run that sends people with these attributes to the API. */
+export async function aContactRun(
+  test: TestDatabase,
+  api: ContactApi,
+  { people, plan = {} }: { people: Record<string, unknown>[]; plan?: Partial<RunPlan> },
+) {
+  const id = test.ctx.newId('destinationAccount')
+  const settings = { url: api.url }
+  const secrets = sealSecrets(test.ctx.vault, { key: api.key }, id)
+  await worldOf(test, test.sandboxId).account({ id, type: 'CONTACT_API', settings, secrets })
+  const destination = { id: test.ctx.newId('destination'), name: 'CRM', type: 'CONTACT_API', settings: {} }
+  return aQueuedRun(test, await aSnapshot(test, people), {
+    destination,
+    accountId: id,
+    fields: [
+      { source: 'email', target: 'EMAIL', required: true },
+      { source: 'name', target: 'NAME', required: false },
+    ],
+    fileFormat: null,
+    fileName: null,
+    ...plan,
+  })
+}
+
+export const emails = (count: number, from = 0) =>
+  Array.from({ length: count }, (_, n) => ({ email: `p${from + n}@example.com`, name: `Person ${from + n}` }))
+
+/** Starts a worker as a process of its own; `stop` it. */
+export function startRunWorker(test: TestDatabase, options: { concurrency?: number; timer?: Timer } = {}) {
+  const processId = `proc_${randomUUID()}`
+  const { database, ctx } = test
+  database.life.register(processId)
+  const registry = { exportRoot: test.exportRoot, outbound: toLoopback }
+  const drivers = driverRegistry(registry, [contactApiDriver])
+  const { vault, clock } = ctx
+  const worker = runWorker({
+    database,
+    drivers,
+    vault,
+    clock,
+    log: silent,
+    processId,
+    concurrency: 1,
+    ...options,
+  })
+  worker.start()
+  return worker
+}
+
+export async function rejectionsOf(test: TestDatabase, runId: string) {
+  const pages = await rejectionStore(test.database).pagesByRun([runId], { args: {}, maxPageSize: 100 })
+  return (pages.get(runId)?.rows ?? []).map(({ reason, detail }) => [reason, detail])
+}
