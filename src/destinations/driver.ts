@@ -31,6 +31,8 @@ export interface Driver {
   settings: z.ZodType<Record<string, unknown>>
   /** Fields that a mapping may or must name; empty: any column. */
   fields: DestinationField[]
+  /** The same for those who log in with this account, which may have fields of its own; it asks nobody. */
+  fieldsOf?(account: KnownAccount): DestinationField[]
   /** What is wrong with settings beside the account they are for, as a sentence; it asks nobody. */
   refusalOf?(settings: Record<string, unknown>, account: KnownAccount): string | null
   /** Opens a run's delivery; a FILE driver has it. @throws DeliveryError */
@@ -74,13 +76,20 @@ export interface DeliveryTarget {
   /** What each profile's values are, in their order. */
   fields: readonly FieldMapping[]
   /**
-   * Resolves when a request may be made. Every delivery through the same account draws on the same budgets, each named
-   * and of at most so many in so many milliseconds.
+   * Resolves when a request may be made within all of these budgets, and counts it in each at that moment. Every delivery
+   * through the same account draws on the same ones.
    */
-  pace(budget: { name: string; requests: number; perMs: number }): Promise<void>
+  pace(...budgets: PaceBudget[]): Promise<void>
   /** Aborts when the run is stopped, and when the delivery is over: then nothing may stay connected. */
   signal: AbortSignal
   log: Logger
+}
+
+/** At most so many requests in any stretch of so many milliseconds. */
+export interface PaceBudget {
+  name: string
+  requests: number
+  perMs: number
 }
 
 export interface FileDelivery {

@@ -1,0 +1,106 @@
+// Requests to ActiveCampaign's API v3, none too early.
+import { DeliveryError, type DeliveryTarget, type OpenAccount, type PaceBudget } from '../driver.ts'
+import type { Outbound } from '../outbound.ts'
+import type { Answer } from './answer.ts'
+import { originOf } from './hostname.ts'
+
+export interface Login {
+  hostname: string
+  apiKey: string
+}
+export const loginOf = ({ settings, secrets }: OpenAccount) =>
+  ({ ...settings, ...secrets }) as unknown as Login
+
+// The limits of an account, whoever asks. Answers are as long on their way as they like, so that requests may arrive
+// closer together than they were sent: the stretches are a little longer than published.
+const REQUESTS: PaceBudget = { name: 'requests', requests: 5, perMs: 1_100 }
+const IMPORTS: PaceBudget = { name: 'imports', requests: 100, perMs: 60_500 }
+const SINGLE_IMPORTS: PaceBudget = { name: 'imports of one contact', requests: 20, perMs: 60_500 }
+/** Imports are two requests a second at the most: there is always room for them. */
+const QUESTIONS: PaceBudget = { name: 'questions', requests: 3, perMs: 1_100 }
+
+const ANSWER_MS = 30_000
+/** A page of a hundred lists is about 100 KB. */
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024
+
+export interface Api {
+  ask(path: string): Promise<Answer>
+  /** @param count how many contacts the body has */
+  import(body: string, count: number): Promise<Answer>
+}
+
+export function activeCampaignApi(options: {
+  outbound: Outbound
+  login: Login
+  pace: DeliveryTarget['pace']
+  signal: AbortSignal
+}): Api {
+  const { outbound, login, pace, signal } = options
+  const origin = originOf(login.hostname, outbound)
+  if (origin === null) {
+    const message = `${login.hostname} is no host of ActiveCampaign's. Correct the account's hostname.`
+    throw new DeliveryError('BAD_SETTINGS', message, { retryable: false })
+  }
+
+  /** @throws DeliveryError UNAVAILABLE where no answer comes; any answer is one */
+  async function call(path: string, init: RequestInit): Promise<Answer> {
+    const inTime = AbortSignal.timeout(ANSWER_MS)
+    try {
+      const response = await outbound.fetch(`${origin}/api/3${path}`, {
+        ...init,
+        headers: { 'api-token': login.apiKey, accept: 'application/json', ...init.headers },
+        redirect: 'manual',
+        signal: AbortSignal.any([signal, inTime]),
+      })
+      const text = await boundedText(response)
+      return { status: response.status, body: parsed(text), retryAfterMs: retryAfterMs(response) }
+    } catch (cause) {
+      signal.throwIfAborted()
+      if (cause instanceof DeliveryError) throw cause
+      const why = inTime.aborted ? 'did not answer in time' : 'cannot be reached, or cut the connection'
+      throw new DeliveryError('UNAVAILABLE', `${login.hostname} ${why}.`, { retryable: true, cause })
+    }
+  }
+
+  return {
+    async ask(path) {
+      await pace(REQUESTS, QUESTIONS)
+      return call(path, { method: 'GET' })
+    },
+    async import(body, count) {
+      await pace(REQUESTS, IMPORTS, ...(count === 1 ? [SINGLE_IMPORTS] : []))
+      return call('/import/bulk_import', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+      })
+    },
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null // a page for people, from something in between
+  }
+}
+
+async function boundedText(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.length
+    if (bytes > MAX_ANSWER_BYTES) throw new Error('the answer is too long')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** Seconds, or a moment. */
+function retryAfterMs({ headers }: Response): number | null {
+  const value = headers.get('retry-after')
+  if (value === null) return null
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
+  return Number.isFinite(ms) && ms >= 0 ? ms : null
+}
