@@ -1,7 +1,7 @@
-import { azureBlob } from './azure-blob/driver.ts'
 import type { Driver } from './driver.ts'
 import { localDirectory } from './local-directory/driver.ts'
 import type { Outbound } from './outbound.ts'
+import { s3 } from './s3/driver.ts'
 
 export interface DriverRegistry {
   list(): Driver[]
@@ -13,7 +13,7 @@ export function driverRegistry(
   options: { exportRoot: string; outbound: Outbound },
   extra: Driver[] = [],
 ): DriverRegistry {
-  const drivers = [localDirectory(options), azureBlob(options), ...extra]
+  const drivers = [localDirectory(options), s3(options), ...extra]
   const byType = new Map(drivers.map((driver) => [driver.type, driver]))
   return { list: () => drivers, find: (type) => byType.get(type) }
 }

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
+import http from 'node:http'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { blockBytes, blockId, blocksAtOnce } from '../../src/destinations/azure-blob/blocks.ts'
 import { DeliveryError, type FileDelivery } from '../../src/destinations/driver.ts'
-import { createOutbound } from '../../src/destinations/outbound.ts'
 import type { FinishedPart } from '../../src/domain/model.ts'
-import { azureScene } from '../support/azure-blob.ts'
+import { azureScene, openOutbound } from '../support/azure-blob.ts'
 import { fileDriverContract } from './file-driver-contract.ts'
 
 const azure = azureScene()
@@ -161,7 +161,11 @@ describe('on a bad day', () => {
     process.env.HTTP_PROXY = 'http://127.0.0.1:1'
     try {
       expect(await (await open({ runId: 'run_1', fence: 1 })).exists('a.csv')).toBe(false)
-      const closed = createOutbound({ allow: [] })
+      const refusal = new DeliveryError('REFUSED_ADDRESS', 'Not there.', { retryable: false })
+      const httpAgent = Object.assign(new http.Agent(), {
+        createConnection: (_: object, done: (error: Error) => void) => void done(refusal),
+      })
+      const closed = { ...openOutbound, httpAgent }
       const delivery = await azure.open({ runId: 'run_1', fence: 1 }, { outbound: closed })
       expect(await failing(delivery.exists('a.csv'))).toMatchObject({
         code: 'REFUSED_ADDRESS',

@@ -1,4 +1,6 @@
 // The driver for Azure, an emulator behind a proxy that can misbehave, and a fresh container for every test.
+import http from 'node:http'
+import https from 'node:https'
 import {
   BlobServiceClient,
   type ContainerClient,
@@ -13,7 +15,14 @@ import type { Outbound } from '../../src/destinations/outbound.ts'
 import { type AzuriteServer, azuriteServer } from './azurite-server.ts'
 import { deliveryTarget } from './delivery-target.ts'
 import { type HttpFaultyProxy, httpFaultyProxy } from './faulty-proxy.ts'
-import { toLoopback } from './outbound.ts'
+
+export const openOutbound: Outbound = {
+  refusalOf: () => null,
+  httpAgent: new http.Agent({ keepAlive: true }),
+  httpsAgent: new https.Agent({ keepAlive: true }),
+  connect: () => Promise.reject(new Error('not used here')),
+  fetch,
+}
 
 export interface AzureScene {
   azurite: AzuriteServer
@@ -50,7 +59,7 @@ export function azureScene() {
     scene,
     /** Over the proxy, with short patience. */
     async open(run: { runId: string; fence: number }, more: More = {}): Promise<FileDelivery> {
-      const { secrets = this.keySecrets(), outbound = toLoopback, ...target } = more
+      const { secrets = this.keySecrets(), outbound = openOutbound, ...target } = more
       const driver = azureBlob({ outbound, callMs: 1_000 })
       const settings = driver.settings.parse({ container: scene.container.containerName, prefix: 'in/here' })
       const account = { settings: {}, secrets, details: {} }

@@ -1,0 +1,115 @@
+// What an object store's refusals mean. Stores that speak the S3 protocol share its codes, and add a few of their own.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DeliveryError, type DeliveryErrorCode } from './driver.ts'
+import { networkError, oneLine } from './outbound-error.ts'
+import { retryAfterMs } from './retry-after.ts'
+
+const ATTEMPTS = 4
+const BACKOFF_MS = 200
+/** A store that asks for a longer pause is left alone: the run waits, not the request. */
+const MAX_PAUSE_MS = 5_000
+
+const CODES: readonly [DeliveryErrorCode, RegExp][] = [
+  [
+    'REFUSED_LOGIN',
+    /^(InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|TokenRefreshRequired|InvalidSecurity|NotSignedUp|AccountProblem|RequestTimeTooSkewed|Unauthorized)$/,
+  ],
+  ['REFUSED_WRITE', /^(AccessDenied|AllAccessDisabled|AccountDisabled|UserProjectAccessDenied|Forbidden)$/],
+  ['OUT_OF_SPACE', /(QuotaExceeded|StorageFull|StorageCapExceeded|InsufficientStorage)/i],
+  ['THROTTLED', /^(SlowDown\w*|Throttl\w*|TooManyRequests\w*|RequestLimitExceeded|RateLimitExceeded)$/],
+  [
+    'UNAVAILABLE',
+    /^(NoSuchUpload|NoSuchKey|InvalidPart|RequestTimeout|IncompleteBody|BadDigest|XAmzContentSHA256Mismatch|OperationAborted|ConditionalRequestConflict|TimeoutError)$/,
+  ],
+]
+/** What a request was refused with: the store's code, and the status of HTTP. */
+interface Refusal {
+  code: string
+  status: number
+}
+
+/** The store's own code in an error that `request` threw; null: there is none. */
+function refusalIn(error: unknown): Refusal | null {
+  const cause = error instanceof DeliveryError ? error.cause : null
+  return cause && typeof cause === 'object' && 'status' in cause ? (cause as Refusal) : null
+}
+
+/** Whether the store refused with one of these codes. An answer without a body has that of its status: NotFound. */
+export function isRefused(error: unknown, ...codes: string[]): boolean {
+  const refusal = refusalIn(error)
+  return refusal !== null && codes.includes(refusal.code)
+}
+
+/** Whether the store does not have what was asked for, or the account may not ask. */
+export function cannotAsk(error: unknown): boolean {
+  return isRefused(error, 'NotImplemented', 'MethodNotAllowed', 'AccessDenied')
+}
+
+/**
+ * Makes a request, and again a few times when the store is busy or breaks off.
+ * @throws DeliveryError, the signal's reason, or what is no refusal
+ */
+export async function request<T>(send: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    signal.throwIfAborted()
+    try {
+      return await send()
+    } catch (thrown) {
+      signal.throwIfAborted()
+      const error = deliveryErrorOf(thrown)
+      if (!isWorthAgain(error) || attempt === ATTEMPTS) throw error
+      const pause = Math.max(
+        error.retryAfterMs ?? 0,
+        BACKOFF_MS * 2 ** (attempt - 1) * (0.5 + Math.random() / 2),
+      )
+      await sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted())
+    }
+  }
+}
+
+/** Busy, or broken off; not what the store says of the request itself. */
+function isWorthAgain(error: unknown): error is DeliveryError {
+  if (!(error instanceof DeliveryError) || (error.retryAfterMs ?? 0) > MAX_PAUSE_MS) return false
+  const { status, code } = refusalIn(error) ?? { status: 0, code: '' }
+  if (error.code === 'THROTTLED') return true
+  return error.code === 'UNAVAILABLE' && (status === 0 || status >= 500 || /Timeout|Incomplete/.test(code))
+}
+
+/** The closed set's error for what the library threw; anything else is a bug, and comes back as it is. */
+function deliveryErrorOf(thrown: unknown): unknown {
+  if (!(thrown instanceof Error)) return thrown
+  const { name, message, Code: code = name, $metadata, $response } = thrown as SdkError
+  const isSlow = name === 'TimeoutError'
+  const broken = isSlow
+    ? unavailable('The store does not answer in time.')
+    : networkError(thrown, 'The store')
+  if (broken) return broken
+  const status = $response?.statusCode ?? $metadata?.httpStatusCode
+  if (status === undefined) return thrown
+  const kind = kindOf(code, status)
+  const pause = retryAfterMs($response?.headers?.['retry-after'])
+  return new DeliveryError(kind, `The store answered ${status} ${oneLine(code)}: ${oneLine(message)}`, {
+    retryable: kind === 'THROTTLED' || kind === 'UNAVAILABLE' || kind === 'OUT_OF_SPACE',
+    ...(pause !== null && { retryAfterMs: pause }),
+    cause: { code, status } satisfies Refusal, // and no more: the library's errors hold the whole exchange
+  })
+}
+
+const unavailable = (message: string) => new DeliveryError('UNAVAILABLE', message, { retryable: true })
+
+interface SdkError extends Error {
+  Code?: string
+  $metadata?: { httpStatusCode?: number }
+  $response?: { statusCode?: number; headers?: Record<string, string> }
+}
+
+function kindOf(code: string, status: number): DeliveryErrorCode {
+  const found = CODES.find(([, pattern]) => pattern.test(code))
+  if (found) return found[0]
+  if (status === 401) return 'REFUSED_LOGIN'
+  if (status === 403) return 'REFUSED_WRITE'
+  if (status === 429 || status === 503) return 'THROTTLED'
+  if (status === 507) return 'OUT_OF_SPACE'
+  if ((status >= 500 && status !== 501) || status === 408) return 'UNAVAILABLE'
+  return 'BAD_SETTINGS'
+}

@@ -1,0 +1,26 @@
+// What is set for a destination in an object store that speaks the S3 protocol: which bucket, and where in it.
+import { z } from 'zod'
+import { isConfined } from './confined-path.ts'
+
+/** A key may have 1,024 bytes; the rest is for the file's name with its folders. */
+const MAX_PATH_BYTES = 512
+
+export const bucketSchema = z
+  .string()
+  .regex(
+    /^(?!xn--|\d+\.\d+\.\d+\.\d+$)[a-z0-9](?!.*(\.\.|\.-|-\.))[a-z0-9.-]{1,61}[a-z0-9]$/,
+    'bucket is the name of a bucket: 3 to 63 small letters, digits, dots and hyphens.',
+  )
+  .describe('The bucket that files are written to.')
+
+export const pathSchema = z
+  .string()
+  .refine((path) => Buffer.byteLength(path) <= MAX_PATH_BYTES, 'path is at most 512 bytes long.')
+  .transform((path) => path.replace(/\/+$/, ''))
+  .refine(
+    isConfined,
+    'path is a folder in the bucket, e.g. "sales/daily": no "..", no leading "/", no backslash.',
+  )
+  .transform((path) => (path === '.' ? '' : path))
+  .default('')
+  .describe('The folder in the bucket, e.g. "sales/daily"; empty for the bucket itself.')

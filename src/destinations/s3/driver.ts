@@ -1,0 +1,113 @@
+import { z } from 'zod'
+import type { DeliveryTarget, Driver, OpenAccount } from '../driver.ts'
+import type { Outbound } from '../outbound.ts'
+import { type S3Login, s3Client } from '../s3-client.ts'
+import { s3Delivery } from '../s3-delivery.ts'
+import { logIn } from '../s3-login.ts'
+import { bucketSchema, pathSchema } from '../s3-settings.ts'
+
+/** Amazon S3, and every store that speaks its protocol: MinIO, R2, Ceph, Swift and others, by their endpoint. */
+export function s3({ outbound }: { outbound: Outbound }): Driver {
+  return {
+    type: 'S3',
+    title: 'Amazon S3 or compatible',
+    delivery: 'FILE',
+    allowsAdHoc: true,
+    account: {
+      settings: accountSettings(outbound),
+      secrets,
+      verify: (account, signal) => logIn(clientFor(account, outbound), signal),
+    },
+    settings,
+    fields: [],
+    deliverFiles: async (target) => delivery(target, outbound),
+  }
+}
+
+// Amazon's keys have 20 and 40 characters; other stores' have other shapes.
+const key = z.string().regex(/^[\x21-\x7e]{1,256}$/, 'A key has no white space, and at most 256 characters.')
+const secrets = z.strictObject({
+  accessKeyId: key.describe('The access key id of a user that may do no more than it must.'),
+  secretAccessKey: key,
+  sessionToken: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,8192}$/)
+    .describe('Only with temporary keys, which end by themselves.')
+    .optional(),
+})
+
+function accountSettings(outbound: Outbound) {
+  return z.strictObject({
+    region: z
+      .string()
+      .regex(/^[a-zA-Z0-9-]{1,50}$/, 'region is the code of a region, e.g. eu-central-1.')
+      .describe(
+        'The region of the buckets, e.g. eu-central-1; what the store names, where it has none: auto.',
+      ),
+    endpoint: z
+      .url()
+      .check((ctx) => {
+        const refusal = refusalOf(ctx.value, outbound)
+        if (refusal) ctx.issues.push({ code: 'custom', message: refusal, input: ctx.value })
+      })
+      .describe('Where the store is, e.g. https://minio.example.com:9000; absent for Amazon.')
+      .optional(),
+    forcePathStyle: z
+      .boolean()
+      .describe('Whether the bucket is named in the path; if absent, it is with an endpoint of your own.')
+      .optional(),
+  })
+}
+
+function refusalOf(endpoint: string, outbound: Outbound): string | null {
+  const { protocol, pathname, search, hash, username, password } = new URL(endpoint)
+  if (!/^https?:$/.test(protocol) || username || password || search || hash || pathname !== '/') {
+    return 'endpoint is an address such as https://minio.example.com:9000, with no path and no name or password in it.'
+  }
+  return outbound.refusalOf(endpoint)
+}
+
+const settings = z
+  .strictObject({
+    bucket: bucketSchema,
+    path: pathSchema,
+    serverSideEncryption: z
+      .enum(['AES256', 'aws:kms'])
+      .describe('How the store encrypts what it keeps; absent: as the bucket says.')
+      .optional(),
+    kmsKeyId: z
+      .string()
+      .regex(/^[\w:/-]{1,2048}$/, 'kmsKeyId is the id or ARN of a key.')
+      .describe('The key of aws:kms; absent: the one of the account.')
+      .optional(),
+    checksum: z
+      .enum(['SHA256', 'NONE'])
+      .describe('Whether the store keeps a checksum with the file; if absent, Amazon does and others do not.')
+      .optional(),
+  })
+  .refine(({ kmsKeyId, serverSideEncryption }) => !kmsKeyId || serverSideEncryption === 'aws:kms', {
+    path: ['kmsKeyId'],
+    message: 'kmsKeyId goes with the serverSideEncryption aws:kms.',
+  })
+
+function clientFor(account: OpenAccount, outbound: Outbound) {
+  const { region, endpoint = null, ...rest } = account.settings as Partial<S3Login> & { region: string }
+  const { forcePathStyle = endpoint !== null } = rest
+  const keys = account.secrets as Pick<S3Login, 'accessKeyId' | 'secretAccessKey' | 'sessionToken'>
+  return s3Client({ region, endpoint, forcePathStyle, ...keys }, outbound)
+}
+
+function delivery(target: DeliveryTarget, outbound: Outbound) {
+  const { account } = target
+  if (!account) throw new Error('an S3 destination is delivered to with an account')
+  const { bucket, path, serverSideEncryption, kmsKeyId, checksum } = target.settings as z.output<
+    typeof settings
+  >
+  const isChecked = checksum ? checksum === 'SHA256' : account.settings.endpoint === undefined
+  const encryption = {
+    ...(serverSideEncryption && { ServerSideEncryption: serverSideEncryption }),
+    ...(kmsKeyId && { SSEKMSKeyId: kmsKeyId }),
+  }
+  const client = clientFor(account, outbound)
+  return s3Delivery({ client, bucket, path, scheme: 's3', encryption, isChecked }, target)
+}
