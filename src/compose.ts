@@ -12,7 +12,7 @@ import { liveParts } from './graphql/live-parts.ts'
 import { schema } from './graphql/schema.ts'
 import { anyDocument, trustedDocuments } from './graphql/trusted-documents.ts'
 import { httpServer } from './http/server.ts'
-import { loadSecretsKey, requireSecretsKey } from './secrets-key.ts'
+import { loadSecretsKeys, requireSecretsKey } from './secrets-key.ts'
 import { activationService } from './services/activation.ts'
 import { dataflowService } from './services/dataflow.ts'
 import { destinationService } from './services/destination.ts'
@@ -44,7 +44,7 @@ export async function compose(
   const database = openDatabase(config.databaseUrl)
   const outbound = createOutbound({ allow: config.outboundAllow })
   const drivers = driverRegistry({ exportRoot: config.exportRoot, outbound })
-  const vault = createVault(() => loadSecretsKey(config))
+  const vault = createVault(() => loadSecretsKeys(config))
   const processId = `proc_${randomUUID()}`
   const parts = { database, drivers, vault, clock, log, processId }
   const ctx = {
@@ -84,7 +84,7 @@ export async function compose(
     async start(wanted) {
       await database.migrate()
       requireSecretsKey(config, await sealedHeads(database, HEAD_LENGTH))
-      loadSecretsKey(config) // what is wrong with it is told now, not when it is first needed
+      loadSecretsKeys(config) // what is wrong with it is told now, not when it is first needed
       await services.sandbox.ensure('prod', 'Production')
       if (wanted.engine) {
         fs.mkdirSync(config.exportRoot, { recursive: true, mode: 0o750 })

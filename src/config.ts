@@ -24,6 +24,8 @@ export interface Config {
   adminToken: string | null
   /** 32 bytes in base64 that seal the secrets of accounts, or null: they are in DATA_DIR/secrets.key. */
   secretsKey: string | null
+  /** The key that sealed before, while keys are rotated; null where there is none, or the keys are in the file. */
+  secretsKeyOld: string | null
   /** Export threads in this process. */
   workers: number
   logLevel: (typeof LOG_LEVELS)[number]
@@ -114,6 +116,9 @@ const jwksUrl = z
     (url) => url.startsWith('https:') || LOOPBACK.test(new URL(url).hostname),
     'must be an https:// address; http:// will do for this machine alone',
   )
+const secretsKey = z
+  .string()
+  .regex(/^[A-Za-z0-9+/]{43}=$/, 'must be 32 bytes in base64, as «openssl rand -base64 32» prints them')
 
 const settings = z.object({
   HOST: z
@@ -135,10 +140,8 @@ const settings = z.object({
     .string()
     .regex(/^[\x21-\x7e]{1,512}$/, 'must be 1 to 512 visible ASCII characters without blanks')
     .optional(),
-  SECRETS_KEY: z
-    .string()
-    .regex(/^[A-Za-z0-9+/]{43}=$/, 'must be 32 bytes in base64, as «openssl rand -base64 32» prints them')
-    .optional(),
+  SECRETS_KEY: secretsKey.optional(),
+  SECRETS_KEY_OLD: secretsKey.optional(),
   WORKERS: integer(1, 256).default(Math.max(1, availableParallelism() - 1)),
   LOG_LEVEL: oneOf(LOG_LEVELS).default('info'),
   ORGANIZATION_ID: z.string().max(255, 'must have at most 255 characters').default('local@gateway'),
@@ -161,10 +164,15 @@ const settings = z.object({
   GATEWAY_TOKEN: z.string().optional(),
 })
 
-const consistent = settings.refine((env) => env.TRUSTED_DOCUMENTS || !env.TRUSTED_DOCUMENTS_ONLY, {
-  path: ['TRUSTED_DOCUMENTS_ONLY'],
-  error: 'needs TRUSTED_DOCUMENTS: without a folder nothing could be asked',
-})
+const consistent = settings
+  .refine((env) => env.TRUSTED_DOCUMENTS || !env.TRUSTED_DOCUMENTS_ONLY, {
+    path: ['TRUSTED_DOCUMENTS_ONLY'],
+    error: 'needs TRUSTED_DOCUMENTS: without a folder nothing could be asked',
+  })
+  .refine((env) => env.SECRETS_KEY || !env.SECRETS_KEY_OLD, {
+    path: ['SECRETS_KEY_OLD'],
+    error: 'needs SECRETS_KEY: an old key only opens what it has sealed',
+  })
 
 function toConfig(env: z.infer<typeof settings>): Config {
   const dataDir = path.resolve(env.DATA_DIR)
@@ -178,6 +186,7 @@ function toConfig(env: z.infer<typeof settings>): Config {
     outboundAllow: env.OUTBOUND_ALLOW,
     adminToken: env.ADMIN_TOKEN ?? null,
     secretsKey: env.SECRETS_KEY ?? null,
+    secretsKeyOld: env.SECRETS_KEY_OLD ?? null,
     workers: env.WORKERS,
     logLevel: env.LOG_LEVEL,
     organizationId: env.ORGANIZATION_ID,

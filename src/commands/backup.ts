@@ -2,15 +2,13 @@ import fs from 'node:fs'
 import path from 'node:path'
 import type { Config } from '../config.ts'
 import { openDatabase } from '../storage/open.ts'
+import { requireDatabase } from './database.ts'
 import { Failure } from './failure.ts'
 import { print, printJson, size } from './output.ts'
 
 /** Writes an online, consistent copy of the database to a file that does not exist yet. */
 export async function backup(config: Config, file: string, options: { json?: boolean }): Promise<void> {
-  const source = config.databaseUrl.replace(/^file:/, '')
-  if (config.databaseUrl.startsWith('file:') && !fs.existsSync(source)) {
-    throw new Failure(`There is no database at ${source}. Set DATA_DIR or DATABASE_URL to the one to copy.`)
-  }
+  const source = requireDatabase(config)
   const target = path.resolve(file)
   if (fs.existsSync(target)) throw new Failure(`${target} exists. Name a file that does not.`)
   if (!fs.existsSync(path.dirname(target))) {

@@ -23,6 +23,7 @@ export function commandLine(): Command {
   addData(program)
   addRuns(program)
   addTokens(program)
+  addSecrets(program)
   program.addHelpText('after', '\nSettings are environment variables: see «Settings» in README.md.')
   return program
 }
@@ -137,6 +138,18 @@ function addTokens(program: Command): void {
     .action(async (id: string, options: Json & { sandbox: string }) =>
       (await import('./token.ts')).revokeToken(await config(), id, options),
     )
+}
+
+function addSecrets(program: Command): void {
+  const secrets = program.command('secrets').description('What secrets are sealed with.')
+  declare(
+    secrets,
+    'rotate',
+    'Seal all stored secrets with a new key, while no gateway runs. Killed in the middle, call it again.',
+    ['secrets rotate', 'SECRETS_KEY_OLD=… SECRETS_KEY=… … secrets rotate'],
+  )
+    .option('--json', 'print the result as JSON')
+    .action(async (options: Json) => (await import('./secrets.ts')).rotateSecrets(await config(), options))
 }
 
 function declare(parent: Command, name: string, description: string, examples: string[]): Command {

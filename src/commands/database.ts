@@ -1,10 +1,11 @@
 // The commands that work on the database itself, with the server running or not.
+import fs from 'node:fs'
 import type { Config } from '../config.ts'
 import { createOutbound } from '../destinations/outbound.ts'
 import { driverRegistry } from '../destinations/registry.ts'
 import type { Session } from '../domain/access.ts'
 import { createLogger } from '../logger.ts'
-import { loadSecretsKey } from '../secrets-key.ts'
+import { loadSecretsKeys } from '../secrets-key.ts'
 import type { ServiceContext } from '../services/context.ts'
 import { sandboxService } from '../services/sandbox.ts'
 import { newId } from '../storage/ids.ts'
@@ -38,12 +39,22 @@ export async function withDatabase<T>(
       log: createLogger(config),
       guardrails: config.guardrails,
       drivers: driverRegistry({ exportRoot: config.exportRoot, outbound }),
-      vault: createVault(() => loadSecretsKey(config)),
+      vault: createVault(() => loadSecretsKeys(config)),
     }
     return await work({ ctx, session: await localSession(ctx, sandboxName) })
   } finally {
     await database.close()
   }
+}
+
+/**
+ * The file of the database, for commands that make none.
+ * @throws Failure when there is none
+ */
+export function requireDatabase({ databaseUrl }: Config): string {
+  const file = databaseUrl.replace(/^file:/, '')
+  if (!databaseUrl.startsWith('file:') || fs.existsSync(file)) return file
+  throw new Failure(`There is no database at ${file}. Set DATA_DIR or DATABASE_URL to the one that is meant.`)
 }
 
 async function localSession(ctx: ServiceContext, sandboxName: string): Promise<Session> {

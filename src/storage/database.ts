@@ -84,6 +84,8 @@ export interface Database {
   readonly life: {
     register(processId: string): void
     isAlive(processId: string): boolean
+    /** Whether no other process that is registered is alive. */
+    isAlone(processId: string): boolean
     release(processId: string): void
   }
   migrate(): Promise<void>

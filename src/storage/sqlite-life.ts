@@ -24,15 +24,17 @@ export function processLocks(folder: string) {
     fs.rmSync(file(id), { force: true })
     return false
   }
+  const names = () => (fs.existsSync(folder) ? fs.readdirSync(folder) : [])
+  const ids = () => names().flatMap((name) => (name.endsWith('.lock') ? [path.basename(name, '.lock')] : []))
   return {
     register(id: string) {
       fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
       // Looking at the files of dead processes removes them.
-      for (const name of fs.readdirSync(folder))
-        if (name.endsWith('.lock')) isAlive(path.basename(name, '.lock'))
+      ids().forEach(isAlive)
       held.set(id, lock(file(id)))
     },
     isAlive,
+    isAlone: (id: string) => !ids().some((other) => other !== id && isAlive(other)),
     release,
     releaseAll: () => [...held.keys()].forEach(release),
   }

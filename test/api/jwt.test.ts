@@ -252,7 +252,7 @@ describe('the keys', () => {
     const { database, ctx } = gateway.test
     const sealed = (await signingKeys()).map(({ privateKey }) => privateKey)
     gateway.test.setTime(later(1000))
-    const vault = createVault(() => Buffer.alloc(32, 7))
+    const vault = createVault(() => [Buffer.alloc(32, 7)])
     const other = tokenService({ ...ctx, vault })
     const fresh = await other.issueAccess(token, ['OPERATOR'])
     expect(await other.authenticate(fresh)).toMatchObject({ tokenId: token.id })

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { loadSecretsKey, requireSecretsKey } from '../../src/secrets-key.ts'
+import { loadSecretsKeys, requireSecretsKey } from '../../src/secrets-key.ts'
 import { openSqlite } from '../../src/storage/sqlite.ts'
 import { createVault, keyIdOf } from '../../src/vault.ts'
 import { cliFolder } from '../support/cli.ts'
@@ -19,7 +19,8 @@ afterEach(() => cli.dispose())
 
 const LISTENING = /^listening on/m
 const inBase64 = (bytes: number) => randomBytes(bytes).toString('base64')
-const load = (secretsKey: string | null = null) => loadSecretsKey({ secretsKey, dataDir })
+const load = (secretsKey: string | null = null) =>
+  loadSecretsKeys({ secretsKey, secretsKeyOld: null, dataDir })[0]
 
 describe('the secrets key', () => {
   it('is made once, for its owner alone', () => {
@@ -50,11 +51,11 @@ describe('the secrets key', () => {
 
   it('of another gateway is refused by its id, and none is made beside sealed secrets', () => {
     const needed = randomBytes(32)
-    const head = createVault(() => needed)
+    const head = createVault(() => [needed])
       .seal('x', 'acc_1')
       .slice(0, 12)
     const require = (secretsKey: string | null) =>
-      requireSecretsKey({ secretsKey, dataDir }, [head, 'damaged'])
+      requireSecretsKey({ secretsKey, secretsKeyOld: null, dataDir }, [head, 'damaged'])
     expect(() => require(null)).toThrow(`sealed with the key ${keyIdOf(needed)}, but there is no ${file}`)
     expect(() => require(inBase64(32))).toThrow(keyIdOf(needed))
     expect(() => require(needed.toString('base64'))).not.toThrow()
@@ -73,7 +74,7 @@ describe('a gateway', () => {
 
   it('starts with the key that its secrets are sealed with, and with no other', async () => {
     const key = randomBytes(32)
-    await storeSecret(createVault(() => key).seal('x', 'acc_1'))
+    await storeSecret(createVault(() => [key]).seal('x', 'acc_1'))
     const refused = await cli.run(['serve'], { SECRETS_KEY: inBase64(32) })
     expect(refused).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(keyIdOf(key)) })
     expect(refused.stderr).not.toMatch(/^\s+at /m)
@@ -85,7 +86,7 @@ describe('a gateway', () => {
   it('works elsewhere from a backup with its key, and not without', async () => {
     const elsewhere = path.join(cli.dir, 'elsewhere')
     fs.mkdirSync(elsewhere)
-    await storeSecret(createVault(() => load()).seal('x', 'acc_1'), path.join(elsewhere, 'gateway.db'))
+    await storeSecret(createVault(() => [load()]).seal('x', 'acc_1'), path.join(elsewhere, 'gateway.db'))
     const refused = await cli.run(['worker'], { DATA_DIR: elsewhere })
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining(keyIdOf(load())) })
     expect(fs.existsSync(path.join(elsewhere, 'secrets.key'))).toBe(false)

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { createVault, HEAD_LENGTH, keyIdOf, sealedWith } from '../../src/vault.ts'
 
 const key = randomBytes(32)
-const vault = createVault(() => key)
+const vault = createVault(() => [key])
 const CANARY = 'canary-7f3a'
 
 test('what is sealed opens for its row, whatever it holds', () => {
@@ -54,17 +54,27 @@ test('a tag that was cut to four bytes is refused', () => {
 
 test('a wrong key says which one is needed', () => {
   const sealed = vault.seal(CANARY, 'acc_1')
-  const other = createVault(() => randomBytes(32))
+  const other = createVault(() => [randomBytes(32)])
   expect(() => other.open(sealed, 'acc_1')).toThrow(`sealed with the key ${keyIdOf(key)}`)
   expect(sealedWith(sealed.slice(0, HEAD_LENGTH))).toBe(keyIdOf(key))
   expect(sealedWith('anything else')).toBeNull()
+})
+
+test('an old key opens what it has sealed, and seals no more', () => {
+  const old = randomBytes(32)
+  const both = createVault(() => [key, old])
+  const before = createVault(() => [old]).seal(CANARY, 'acc_1')
+  expect(both.open(before, 'acc_1')).toBe(CANARY)
+  expect(both.seal(CANARY, 'acc_1')).toMatch(`v1.${keyIdOf(key)}.`)
+  const another = createVault(() => [randomBytes(32)]).seal(CANARY, 'acc_1')
+  expect(() => both.open(another, 'acc_1')).toThrow(`has the key ${keyIdOf(key)} and ${keyIdOf(old)}`)
 })
 
 test('the key is asked for when it is needed, and once', () => {
   let asked = 0
   const lazy = createVault(() => {
     asked += 1
-    return key
+    return [key]
   })
   expect(asked).toBe(0)
   lazy.open(lazy.seal(CANARY, 'acc_1'), 'acc_1')

@@ -60,7 +60,7 @@ export async function testDatabase(): Promise<TestDatabase> {
       log: silent,
       guardrails,
       drivers: driverRegistry({ exportRoot, outbound: toLoopback }),
-      vault: createVault(() => secretsKey),
+      vault: createVault(() => [secretsKey]),
     },
     setTime: (time) => {
       now = time
