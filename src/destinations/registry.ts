@@ -1,3 +1,4 @@
+import { activeCampaign } from './activecampaign/driver.ts'
 import type { Driver } from './driver.ts'
 import { localDirectory } from './local-directory/driver.ts'
 import type { Outbound } from './outbound.ts'
@@ -13,7 +14,7 @@ export function driverRegistry(
   options: { exportRoot: string; outbound: Outbound },
   extra: Driver[] = [],
 ): DriverRegistry {
-  const drivers = [localDirectory(options), s3(options), ...extra]
+  const drivers = [localDirectory(options), s3(options), activeCampaign(options), ...extra]
   const byType = new Map(drivers.map((driver) => [driver.type, driver]))
   return { list: () => drivers, find: (type) => byType.get(type) }
 }

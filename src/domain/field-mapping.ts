@@ -11,10 +11,13 @@ export interface FieldMappingInput {
 }
 
 const MAX_DEDUPLICATE = 2
+/** Characters of the names of a destination's fields. */
+const MAX_SHOWN = 1_000
 
 /**
  * The fields to store, or every rule they break.
- * @param options.known the fields that the destination knows; empty: it takes any
+ * @param options.known the fields that the destination knows; empty: it takes any. What it requires is required of every
+ * profile.
  */
 export function checkFields(options: {
   fields: readonly FieldMappingInput[]
@@ -32,7 +35,7 @@ export function checkFields(options: {
   const fields = options.fields.map(({ source, target, required }) => ({
     source,
     target: target.trim(),
-    required: required ?? false,
+    required: required === true || known.some((field) => field.required && field.name === target.trim()),
   }))
   const errors = [
     ...fields.flatMap((field, index) => checkField(field, known, [...path, String(index)])),
@@ -80,7 +83,8 @@ function checkField(
   const isKnown = known.length === 0 || known.some(({ name }) => name === target)
   if (errors.length > 0 || isKnown) return errors
   const names = known.map(({ name }) => name).join(', ')
-  return [invalid(at, `The destination has no such field. Its fields: ${names}.`)]
+  const shown = names.length > MAX_SHOWN ? `${names.slice(0, MAX_SHOWN)} …` : `${names}.`
+  return [invalid(at, `The destination has no such field. Its fields: ${shown}`)]
 }
 
 function checkUnique(fields: readonly FieldMapping[], path: string[]): UserError[] {

@@ -1,5 +1,5 @@
 // What a dataflow sends: checked as a whole, because its parts depend on each other and on the destination.
-import type { Driver } from '../destinations/driver.ts'
+import type { DestinationField, Driver, KnownAccount } from '../destinations/driver.ts'
 import { invalid, Refusal, type UserError } from '../domain/errors.ts'
 import { checkDeduplicateBy, checkFields, type FieldMappingInput } from '../domain/field-mapping.ts'
 import { type FileFormatInput, fileFormat } from '../domain/file-format.ts'
@@ -38,6 +38,8 @@ export function applyContent(options: {
   current: DataflowContent
   input: DataflowContentInput
   driver: Driver
+  /** What the driver takes through the destination's account. */
+  known: readonly DestinationField[]
   guardrails: Guardrails
 }): { content: DataflowContent; errors: UserError[] } {
   const { current, input, driver } = options
@@ -79,14 +81,19 @@ export function requireDriver(driver: Driver | undefined, type: string, path: st
   throw new Refusal(invalid(path, `This gateway has no driver for ${type}.`))
 }
 
+/** The fields that a mapping may or must name; empty: any column. */
+export function fieldsOf(driver: Driver, account: KnownAccount | null): readonly DestinationField[] {
+  return (account && driver.fieldsOf?.(account)) ?? driver.fields
+}
+
 type Options = Parameters<typeof applyContent>[0]
 
 /** Null where the fields themselves are wrong: what depends on them is not judged. */
-function readFields({ current, input, driver, guardrails }: Options, errors: UserError[]) {
+function readFields({ current, input, known, guardrails }: Options, errors: UserError[]) {
   if (input.fields == null) return current.fields
   const path = ['input', 'fields']
   const { maxFieldsPerDataflow: max } = guardrails
-  const result = checkFields({ fields: input.fields, known: driver.fields, max, path })
+  const result = checkFields({ fields: input.fields, known, max, path })
   if ('fields' in result) return result.fields satisfies FieldMapping[]
   errors.push(...result.errors)
   return null

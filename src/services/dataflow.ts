@@ -9,7 +9,13 @@ import { segmentMappingStore } from '../storage/segment-mapping.ts'
 import type { Row } from '../storage/tables.ts'
 import { requireAccount } from './account-use.ts'
 import type { ServiceContext } from './context.ts'
-import { applyContent, type DataflowContentInput, EMPTY_CONTENT, requireDriver } from './dataflow-content.ts'
+import {
+  applyContent,
+  type DataflowContentInput,
+  EMPTY_CONTENT,
+  fieldsOf,
+  requireDriver,
+} from './dataflow-content.ts'
 import { removed } from './destination.ts'
 import { checkSegmentCount, planMappings, type SegmentMappingInput } from './segment-mapping.ts'
 import { againWhenStale, changedAt } from './stale.ts'
@@ -27,6 +33,7 @@ export interface MapSegmentsInput {
   dataflowId: string
   segments: readonly SegmentMappingInput[]
 }
+type UsableDestination = Row<'destinations'> & { account: Row<'destinationAccounts'> | null }
 export type DataflowService = ReturnType<typeof dataflowService>
 
 /** What is sent to a destination: the fields of each row, and the segments with their schedules. */
@@ -43,12 +50,11 @@ export function dataflowService(ctx: ServiceContext) {
     return row
   }
   /** The destination of a change that a removed one, or one on a removed account or one that is not shared, does not allow. */
-  const findUsable = async (session: Session, id: string, path: string[]): Promise<Row<'destinations'>> => {
+  const findUsable = async (session: Session, id: string, path: string[]): Promise<UsableDestination> => {
     const [row] = await destinations.byIds(session.sandbox.id, [id])
     if (!row) throw new Refusal(notFound('destination', id, path))
     if (row.status === 'REMOVED') throw new Refusal(removed(row, path))
-    await requireAccount(ctx, session, row, path)
-    return row
+    return { ...row, account: await requireAccount(ctx, session, row, path) }
   }
   /** Locks it for the rest of a batch, and its account: misses what was removed meanwhile. */
   const keep = ({ id, accountId }: Row<'destinations'>) => [
@@ -83,7 +89,8 @@ export function dataflowService(ctx: ServiceContext) {
         const path = ['input', 'destinationId']
         const destination = await findUsable(session, input.destinationId, path)
         const driver = requireDriver(drivers.find(destination.type), destination.type, path)
-        const { content, errors } = applyContent({ current: EMPTY_CONTENT, input, driver, guardrails })
+        const known = fieldsOf(driver, destination.account)
+        const { content, errors } = applyContent({ current: EMPTY_CONTENT, input, driver, known, guardrails })
         const target = { sandboxId, dataflowId: id, destinationId: destination.id }
         const plan = await planMappings(ctx, target, input.segments ?? [])
         if ('errors' in plan) throw new Refusal([...errors, ...plan.errors])
@@ -107,7 +114,8 @@ export function dataflowService(ctx: ServiceContext) {
         const row = await find(session, input.id, ['input', 'id'])
         const destination = await findUsable(session, row.destinationId, ['input', 'id'])
         const driver = requireDriver(drivers.find(destination.type), destination.type, ['input', 'id'])
-        const { content, errors } = applyContent({ current: row, input, driver, guardrails })
+        const known = fieldsOf(driver, destination.account)
+        const { content, errors } = applyContent({ current: row, input, driver, known, guardrails })
         if (errors.length > 0) throw new Refusal(errors)
         const update = store.update(row, { ...content, updatedAt: changedAt(row, clock()) })
         await database.batch([...keep(destination), update])

@@ -1,8 +1,9 @@
 // How an ActiveCampaign account is written down, and what a login tells.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { activeCampaign } from '../../src/destinations/activecampaign/driver.ts'
+import { createOutbound } from '../../src/destinations/outbound.ts'
 import { type ActiveCampaign, activeCampaign as emulate } from '../support/activecampaign/server.ts'
-import { toLoopback } from '../support/outbound-loopback.ts'
+import { toLoopback } from '../support/outbound.ts'
 
 const driver = activeCampaign({ outbound: toLoopback })
 const { account } = driver
@@ -18,7 +19,9 @@ const verify = (apiKey = emulator.apiKey, signal = AbortSignal.timeout(8_000)) =
   account.verify({ settings: { hostname: emulator.hostname }, secrets: { apiKey }, details: null }, signal)
 
 describe('the hostname', () => {
-  const parse = (hostname: unknown) => account.settings.safeParse({ hostname })
+  const accountOf = (allow: string[]) => activeCampaign({ outbound: createOutbound({ allow }) }).account
+  const parse = (hostname: unknown, allow: string[] = []) =>
+    accountOf(allow)?.settings.safeParse({ hostname })
 
   it.each(['myaccount.api-us1.com', 'my-account7.activehosted.com', 'a.b.api-eu2.com'])(
     '%s is taken',
@@ -27,10 +30,13 @@ describe('the hostname', () => {
     },
   )
   it('is trimmed, and in lower case', () => {
-    expect(parse(' MyAccount.API-US1.com ').data).toEqual({ hostname: 'myaccount.api-us1.com' })
+    expect(parse(' MyAccount.API-US1.com ')?.data).toEqual({ hostname: 'myaccount.api-us1.com' })
   })
   it('may be one that whoever runs the gateway allowed', () => {
-    expect(parse('127.0.0.1:8080').success).toBe(true)
+    expect(parse('127.0.0.1:8080', ['http://127.0.0.1:8080'])?.success).toBe(true)
+    expect(parse('proxy.example:8443', ['proxy.example:8443'])?.success).toBe(true)
+    expect(parse('127.0.0.1:8080', ['http://127.0.0.1:8081', '127.0.0.1'])?.success).toBe(true)
+    expect(parse('127.0.0.1', ['127.0.0.1'])?.success).toBe(false)
   })
   it.each([
     'https://myaccount.api-us1.com',
@@ -59,11 +65,11 @@ describe('the hostname', () => {
     '',
     7,
   ])('%j is refused', (host) => {
-    expect(parse(host).success).toBe(false)
+    expect(parse(host, ['proxy.example'])?.success).toBe(false)
   })
   it('is checked again when it is used', async () => {
     const stored = { settings: { hostname: 'evil.example' }, secrets: { apiKey: 'k' }, details: null }
-    await expect(account.verify(stored, AbortSignal.timeout(1_000))).rejects.toMatchObject({
+    await expect(accountOf([])?.verify(stored, AbortSignal.timeout(1_000))).rejects.toMatchObject({
       code: 'BAD_SETTINGS',
     })
   })

@@ -11,8 +11,9 @@ import type {
 import { virtualPace } from '../support/activecampaign/pace.ts'
 import { type ActiveCampaign, activeCampaign as emulate } from '../support/activecampaign/server.ts'
 import { deliveryTarget } from '../support/delivery-target.ts'
-import { toLoopback } from '../support/outbound-loopback.ts'
+import { toLoopback } from '../support/outbound.ts'
 import { virtualClock } from '../support/virtual-clock.ts'
+import { profileDriverContract } from './profile-driver-contract.ts'
 
 let clock: ReturnType<typeof virtualClock>
 let pace: ReturnType<typeof virtualPace>
@@ -71,6 +72,29 @@ async function settled(
     if (refused) return refused
   }
 }
+
+profileDriverContract('ACTIVECAMPAIGN', () => ({
+  driver: activeCampaign({ outbound: toLoopback }),
+  settings: SETTINGS,
+  account: { settings: { hostname: emulator.hostname }, secrets: { apiKey: emulator.apiKey } },
+  fields: TARGETS.map((target) => ({ source: target, target, required: target === 'email' })),
+  values: (n) => person(n).values,
+  refusedValues: person(0, 'a..b@example.org').values,
+  keyOf: ([email]) => String(email),
+  stored: () =>
+    [...emulator.data.contacts.values()].flatMap(({ email, imports }) => Array<string>(imports).fill(email)),
+  requests: () => emulator.imports.bodies,
+  answerNext({ status, retryAfterSeconds }) {
+    const headers =
+      retryAfterSeconds === undefined ? {} : { headers: { 'Retry-After': `${retryAfterSeconds}` } }
+    emulator.failNext(/bulk_import/, { status, ...headers })
+  },
+  pace,
+  fallSilent() {
+    emulator.isSilent = true
+  },
+}))
+
 const emails = () => [...emulator.data.contacts.keys()]
 const timesImported = () => new Set([...emulator.data.contacts.values()].map(({ imports }) => imports))
 const imports = (status: number) => emulator.counts.get(`POST /api/3/import/bulk_import ${status}`) ?? 0

@@ -1,7 +1,13 @@
 // What every driver that takes profiles must do, whatever it reaches. Each driver's test calls this against a server.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import type { Driver, ProfileDelivery, RefusedProfile, SentProfile } from '../../src/destinations/driver.ts'
+import type {
+  DeliveryTarget,
+  Driver,
+  ProfileDelivery,
+  RefusedProfile,
+  SentProfile,
+} from '../../src/destinations/driver.ts'
 import type { FieldMapping } from '../../src/domain/model.ts'
 import { deliveryTarget } from '../support/delivery-target.ts'
 
@@ -24,13 +30,15 @@ export interface ProfileDriverSetup {
   requests(): string[]
   /** How the next request that brings profiles is answered, as the destination words it. */
   answerNext(answer: { status: 401 | 429 | 500; retryAfterSeconds?: number }): void
+  /** How long it waits for its turn; absent: not at all. */
+  pace?: DeliveryTarget['pace']
   /** From now on, requests are read and not answered. */
   fallSilent(): void
 }
 
 export function profileDriverContract(name: string, setup: () => ProfileDriverSetup): void {
   const open = async (given: ProfileDriverSetup, signal?: AbortSignal): Promise<ProfileDelivery> => {
-    const { driver, settings, account, details = null, fields } = given
+    const { driver, settings, account, details = null, fields, pace } = given
     const opened = { ...account, details }
     const stop = signal ?? AbortSignal.timeout(20_000)
     const target = deliveryTarget({
@@ -40,6 +48,7 @@ export function profileDriverContract(name: string, setup: () => ProfileDriverSe
       account: opened,
       fields,
       signal: stop,
+      ...(pace && { pace }),
     })
     const delivery = await driver.deliverProfiles?.(target)
     if (!delivery) throw new Error(`${name} delivers no profiles`)
