@@ -68,6 +68,10 @@ export interface OpenAccount extends KnownAccount {
 
 export interface DeliveryTarget {
   runId: string
+  /** When the run was made; the same in every attempt. */
+  createdAt: Date
+  /** Whose profiles leave, as it was called then. */
+  segment: { id: string; name: string }
   /** The claim's fencing token: a worker that was thought dead writes to names of its own. */
   fence: number
   settings: Record<string, unknown>

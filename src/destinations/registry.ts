@@ -3,6 +3,7 @@ import type { Driver } from './driver.ts'
 import { localDirectory } from './local-directory/driver.ts'
 import type { Outbound } from './outbound.ts'
 import { s3 } from './s3/driver.ts'
+import { webhook } from './webhook/driver.ts'
 
 export interface DriverRegistry {
   list(): Driver[]
@@ -14,7 +15,7 @@ export function driverRegistry(
   options: { exportRoot: string; outbound: Outbound },
   extra: Driver[] = [],
 ): DriverRegistry {
-  const drivers = [localDirectory(options), s3(options), activeCampaign(options), ...extra]
+  const drivers = [localDirectory(options), s3(options), activeCampaign(options), webhook(options), ...extra]
   const byType = new Map(drivers.map((driver) => [driver.type, driver]))
   return { list: () => drivers, find: (type) => byType.get(type) }
 }

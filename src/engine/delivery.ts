@@ -52,6 +52,8 @@ export async function withDelivery(context: DeliveryContext, work: DeliveryWork)
   const over = new AbortController()
   const target = (stopped: AbortSignal): DeliveryTarget => ({
     runId: run.id,
+    createdAt: run.createdAt,
+    segment: run.plan.segment,
     fence: run.fence,
     settings,
     account,

@@ -6,5 +6,14 @@ export function deliveryTarget(
   given: Partial<DeliveryTarget> & Pick<DeliveryTarget, 'runId' | 'fence' | 'settings'>,
 ): DeliveryTarget {
   const signal = new AbortController().signal
-  return { account: null, fields: [], pace: async () => {}, signal, log: silent, ...given }
+  return {
+    createdAt: new Date('2026-01-02T03:04:05.678Z'),
+    segment: { id: 'seg_1', name: 'Buyers' },
+    account: null,
+    fields: [],
+    pace: async () => {},
+    signal,
+    log: silent,
+    ...given,
+  }
 }

@@ -1,0 +1,110 @@
+// One message to the endpoint, and what its answer means.
+import { DeliveryError, type OpenAccount } from '../driver.ts'
+import type { Outbound } from '../outbound.ts'
+import { retryAfterMs } from '../retry-after.ts'
+import type { Message } from './message.ts'
+import { signedHeaders } from './signature.ts'
+
+/** The scheme recommends 15 to 30 seconds. */
+const ANSWER_MS = 30_000
+const MAX_ANSWER_BYTES = 4 * 1024
+const MAX_WORDS = 300
+
+export interface Endpoint {
+  url: string
+  secret: string
+  previousSecret?: string
+  bearerToken?: string
+}
+export const endpointOf = ({ settings, secrets }: OpenAccount) =>
+  ({ ...settings, ...secrets }) as unknown as Endpoint // both parsed by the driver's schemas when they were stored
+
+/**
+ * Resolves with the status when the endpoint has taken the message.
+ * @param context.values what of the message nobody may read in an error
+ * @throws DeliveryError in the endpoint's words, the signal's reason when it aborts
+ */
+export async function post(
+  message: Message,
+  context: { endpoint: Endpoint; outbound: Outbound; signal: AbortSignal; values?: () => unknown[] },
+): Promise<number> {
+  const { endpoint, outbound, signal, values = () => [] } = context
+  const { url, secret, previousSecret, bearerToken } = endpoint
+  const secrets = previousSecret ? [secret, previousSecret] : [secret]
+  const inTime = AbortSignal.timeout(ANSWER_MS)
+  try {
+    const response = await outbound.fetch(url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        'user-agent': 'activation-gateway',
+        ...(bearerToken && { authorization: `Bearer ${bearerToken}` }),
+        ...signedHeaders({ ...message, at: new Date() }, secrets),
+      },
+      body: message.body,
+      redirect: 'manual',
+      signal: AbortSignal.any([signal, inTime]),
+    })
+    const answer = await beginningOf(response)
+    if (response.ok) return response.status
+    throw failureOf(response, onOneLine(withoutValues(answer, values())))
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!inTime.aborted) throw error
+    throw new DeliveryError('UNAVAILABLE', `The endpoint does not answer within ${ANSWER_MS / 1000} s.`, {
+      retryable: true,
+      cause: error,
+    })
+  }
+}
+
+function failureOf(response: Response, words: string): DeliveryError {
+  const { status, headers } = response
+  const message = `The endpoint answered ${status}${words && `: ${words}`}`
+  const wait = retryAfterMs(headers.get('retry-after'))
+  const later = { retryable: true, ...(wait !== null && { retryAfterMs: wait }) }
+  if (status === 429) return new DeliveryError('THROTTLED', message, later)
+  if (status >= 500 || status === 408 || status === 425)
+    return new DeliveryError('UNAVAILABLE', message, later)
+  const final = { retryable: false }
+  if (status === 401 || status === 403) return new DeliveryError('REFUSED_LOGIN', message, final)
+  if (status === 410) {
+    const gone =
+      'The endpoint answered 410: it wants no more messages. Remove the destination, or correct the URL.'
+    return new DeliveryError('REFUSED_WRITE', gone, final)
+  }
+  if (status >= 400) return new DeliveryError('REFUSED_WRITE', message, final)
+  const redirect = `The endpoint answered ${status}, and redirects are not followed. Enter the URL that it leads to.`
+  return new DeliveryError('BAD_SETTINGS', redirect, final)
+}
+
+/** The beginning of an answer; nothing of one that breaks off: the status says what counts. */
+async function beginningOf({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  try {
+    for await (const chunk of body ?? []) {
+      chunks.push(chunk)
+      bytes += chunk.length
+      if (bytes >= MAX_ANSWER_BYTES) break
+    }
+  } catch {
+    return ''
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** Endpoints repeat what they are sent. Short values are in every sentence, and tell nothing. */
+function withoutValues(words: string, values: unknown[]): string {
+  const found = values.map(String).filter((value) => value.length > 3 && words.includes(value))
+  return found
+    .sort((a, b) => b.length - a.length)
+    .reduce((rest, value) => rest.replaceAll(value, '[value]'), words)
+}
+
+const onOneLine = (words: string) =>
+  words
+    .replace(/[\p{C}\s]+/gu, ' ')
+    .trim()
+    .slice(0, MAX_WORDS)
+    .toWellFormed()
