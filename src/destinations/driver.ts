@@ -81,7 +81,8 @@ export interface DeliveryTarget {
   fields: readonly FieldMapping[]
   /**
    * Resolves when a request may be made within all of these budgets, and counts it in each at that moment. Every delivery
-   * through the same account draws on the same ones.
+   * of the process through the same account draws on the same ones.
+   * @throws the reason why the run was stopped
    */
   pace(...budgets: PaceBudget[]): Promise<void>
   /** Aborts when the run is stopped, and when the delivery is over: then nothing may stay connected. */

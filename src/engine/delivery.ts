@@ -13,6 +13,7 @@ import type { Logger, Vault } from '../domain/ports.ts'
 import type { Database } from '../storage/database.ts'
 import { destinationAccountStore } from '../storage/destination-account.ts'
 import type { Row } from '../storage/tables.ts'
+import type { Budgets } from './budgets.ts'
 
 /**
  * What the holder of a run has logged in with: it also cleans up with that, though the account was changed or removed
@@ -27,6 +28,7 @@ interface DeliveryContext {
   drivers: DriverRegistry
   vault: Vault
   log: Logger
+  budgets: Budgets
   run: Row<'runs'>
   signal: AbortSignal
 }
@@ -42,13 +44,13 @@ export interface DeliveryWork {
  * @throws DeliveryError, or what the work throws
  */
 export async function withDelivery(context: DeliveryContext, work: DeliveryWork): Promise<void> {
-  const { drivers, run, signal, log } = context
+  const { drivers, budgets, run, signal, log } = context
   const { type, settings } = run.plan.destination
   const driver = drivers.find(type)
   if (!driver) throw badSettings(`This gateway has no driver for ${type}.`)
   const account = driver.account ? await accountOf(context) : null
   const { fields } = run.plan
-  const pace = () => Promise.resolve() // no driver asks yet
+  const pace = budgets.paceOf(run.plan.accountId ?? run.plan.destination.id, signal)
   const over = new AbortController()
   const target = (stopped: AbortSignal): DeliveryTarget => ({
     runId: run.id,

@@ -9,6 +9,7 @@ import { type Database, StaleWrite } from '../storage/database.ts'
 import { HEARTBEAT_MS } from '../storage/lease.ts'
 import { type Claim, runLease } from '../storage/run-lease.ts'
 import type { Row } from '../storage/tables.ts'
+import { type Budgets, budgets } from './budgets.ts'
 import { withDelivery } from './delivery.ts'
 import { type ExportThreads, exportThreads } from './export-threads.ts'
 import { exportRun, fileCheckpoint } from './exporter.ts'
@@ -31,6 +32,7 @@ export interface RunWorkerOptions {
   processId: string
   /** Runs exported at the same time. */
   concurrency: number
+  /** What waiting goes by; the time of the machine unless given. */
   timer?: Timer
 }
 
@@ -40,6 +42,8 @@ export function runWorker(options: RunWorkerOptions) {
   const { database, clock, log } = options
   const lease = runLease(database, options.processId)
   const threads = exportThreads()
+  const { timer = systemTimer } = options
+  const parts = { ...options, lease, threads, timer, budgets: budgets(timer) }
   const stopping = new AbortController()
   const active = new Set<Promise<void>>()
   let loop: Promise<void> = Promise.resolve()
@@ -51,13 +55,7 @@ export function runWorker(options: RunWorkerOptions) {
         await database.wake.wait('runs', POLL_MS, stopping.signal)
         continue
       }
-      const task: Promise<void> = seeThrough({
-        ...options,
-        lease,
-        threads,
-        run,
-        stopping: stopping.signal,
-      }).finally(() => {
+      const task: Promise<void> = seeThrough({ ...parts, run, stopping: stopping.signal }).finally(() => {
         active.delete(task)
         database.wake.notify('runs')
       })
@@ -100,6 +98,8 @@ class Lost extends Error {
 interface Task extends RunWorkerOptions {
   lease: ReturnType<typeof runLease>
   threads: ExportThreads
+  timer: Timer
+  budgets: Budgets
   run: Row<'runs'>
   stopping: AbortSignal
 }
@@ -127,9 +127,8 @@ async function seeThrough(task: Task): Promise<void> {
 }
 
 async function deliver(task: Task, claim: Claim, signal: AbortSignal): Promise<void> {
-  const { run, database, lease, threads, clock } = task
+  const { run, database, lease, threads, clock, timer } = task
   const context = { database, lease, threads, clock, run, claim, signal }
-  const { timer = systemTimer } = task
   await withDelivery(
     { ...task, signal },
     {
