@@ -41,11 +41,16 @@ interface Known {
 /** How often a query must have come before it is compiled: compiling takes milliseconds. */
 const USES = 2
 
-/** Makes the function that answers a query by its compiled form, or with null when it is for the interpreter. */
 export function compiledQueries() {
   const known = new WeakMap<OperationDefinitionNode, Known>()
 
-  return (asked: Asked, read: ReadDocument | undefined): Promise<ExecutionResult | null> | null => {
+  /** Whether the operation is compiled already. */
+  const has = (document: DocumentNode, operationName: string | null | undefined): boolean => {
+    const operation = getOperationAST(document, operationName)
+    return Boolean(operation && known.get(operation)?.query)
+  }
+  /** Answers a query by its compiled form, or with null when it is for the interpreter. */
+  const answer = (asked: Asked, read: ReadDocument | undefined): Promise<ExecutionResult | null> | null => {
     const operation = getOperationAST(asked.document, asked.operationName)
     if (!operation || !read) return null
     const entry = known.get(operation) ?? { uses: 0, isPlain: hasPlainVariables(asked.schema, operation) }
@@ -56,6 +61,7 @@ export function compiledQueries() {
     if (!entry.query || !(entry.isPlain || areValid(asked, operation))) return null
     return finished(entry.query({}, asked.contextValue, asked.variableValues ?? {}), read.source)
   }
+  return { has, answer }
 }
 
 function compiled(

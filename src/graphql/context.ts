@@ -55,6 +55,8 @@ export interface ApiContext {
   pages: Pages
 }
 
+export type NewContext = ReturnType<typeof contextFactory>
+
 /** Builds contexts over one set of stores. */
 export function contextFactory(parts: ApiParts) {
   const stores = createStores(parts.database)

@@ -1,23 +1,25 @@
 import { type ExecutionResult, GraphQLError } from 'graphql'
 
 /** Waits for the work at most `ms` milliseconds; what is not ready by then is dropped, and `onLate` told. */
-export async function beforeDeadline<T>(
+export function beforeDeadline<T>(
   work: T | Promise<T>,
   ms: number,
   onLate?: () => void,
-): Promise<T | ExecutionResult> {
+): T | Promise<T | ExecutionResult> {
   if (!(work instanceof Promise)) return work
-  let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<ExecutionResult>((resolve) => {
-    timer = setTimeout(() => {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
       onLate?.()
       const extensions = { code: 'TIMEOUT' }
       resolve({ errors: [new GraphQLError('The operation took too long.', { extensions })] })
     }, ms)
+    const settle = (end: () => void) => {
+      clearTimeout(timer)
+      end()
+    }
+    work.then(
+      (value) => settle(() => resolve(value)),
+      (error: unknown) => settle(() => reject(error)),
+    )
   })
-  try {
-    return await Promise.race([work, deadline])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -14,12 +14,14 @@ import type { Session } from '../domain/access.ts'
 import type { Guardrails, Logger } from '../domain/ports.ts'
 import { auditRefused } from './audit.ts'
 import { compiledQueries } from './compiled.ts'
+import type { ApiContext } from './context.ts'
 import { costOf } from './cost.ts'
 import { beforeDeadline } from './deadline.ts'
 import { type ReadDocument, readDocument } from './document.ts'
 import { fieldAccess } from './field-access.ts'
 import { withoutValues } from './public-error.ts'
 import { refusal } from './refusal.ts'
+import { schema } from './schema.ts'
 
 export interface GuardOptions {
   guardrails: Guardrails
@@ -38,7 +40,10 @@ const MAX_ERRORS = 5
 const MAX_VARIABLE_DEPTH = 64
 const CACHED_DOCUMENTS = 256
 
-export function useGuard(options: GuardOptions): Plugin<Caller> {
+export type Guard = ReturnType<typeof guard>
+
+/** `plugin` is for engines that do everything by steps; `quick` is the same in one go, for what needs no step. */
+export function guard(options: GuardOptions) {
   const { guardrails, introspection, deadlineMs = DEADLINE_MS, log } = options
   const documents = documentCache(guardrails.maxQueryDepth)
   const mayIntrospect = ({ session }: Caller) =>
@@ -82,7 +87,7 @@ export function useGuard(options: GuardOptions): Plugin<Caller> {
     return refused([refusal('COST_LIMIT', message)], cost)
   }
 
-  return {
+  const plugin: Plugin<Caller> = {
     onParse({ setParseFn }) {
       setParseFn((source) => documents.read(typeof source === 'string' ? source : source.body).document)
     },
@@ -99,7 +104,7 @@ export function useGuard(options: GuardOptions): Plugin<Caller> {
       const { extensions } = reckoned
       const isHidden = !mayIntrospect(context)
       setExecuteFn(async (given) => {
-        const answer = await beforeDeadline(compiled(given, documents.of(args.document)), deadlineMs)
+        const answer = await beforeDeadline(compiled.answer(given, documents.of(args.document)), deadlineMs)
         if (answer) return answer
         const late = new AbortController()
         const timed = { ...given, signal: late.signal } // an option of yoga's executor
@@ -126,6 +131,36 @@ export function useGuard(options: GuardOptions): Plugin<Caller> {
       }
     },
   }
+
+  /**
+   * For a query that was asked before, is compiled, and passes: the function that answers it in a context, with null
+   * when it turns out to be for the engine after all. Null for anything else.
+   */
+  const quick = (asked: Question, caller: Caller) => {
+    const read = documents.known(asked.query)
+    if (!read || !compiled.has(read.document, asked.operationName)) return null
+    if (accessErrors(caller, read).length > 0) return null
+    if (!documents.isValid(read.document, !mayIntrospect(caller))) return null
+    const { operationName, variables: variableValues } = asked
+    const args = { schema, document: read.document, operationName, variableValues }
+    const { errors, extensions } = reckon(args, caller)
+    if (errors) return null
+    return async (contextValue: ApiContext): Promise<ExecutionResult | null> => {
+      const answer = await beforeDeadline(compiled.answer({ ...args, contextValue }, read), deadlineMs)
+      if (!answer) return null
+      const shown = mayIntrospect(caller) ? answer : scrubbed(answer)
+      return { ...shown, extensions: { ...shown.extensions, ...extensions } }
+    }
+  }
+
+  return { plugin, quick }
+}
+
+/** What a client asks. */
+interface Question {
+  query: string
+  operationName?: string | null | undefined
+  variables?: Readonly<Record<string, unknown>> | null | undefined
 }
 
 /** What a client is told of the price of its operation, before it is executed. */
@@ -150,8 +185,13 @@ interface ExecutionArgs {
 function documentCache(maxDepth: number) {
   const byText = new Map<string, ReadDocument>()
   const byDocument = new WeakMap<DocumentNode, ReadDocument>()
-  const validated = { open: new WeakMap(), hidden: new WeakMap() } as const
+  type Verdicts = WeakMap<DocumentNode, readonly GraphQLError[]>
+  const validated: Record<'open' | 'hidden', Verdicts> = { open: new WeakMap(), hidden: new WeakMap() }
   return {
+    /** Those that were read lately. */
+    known: (text: string) => byText.get(text),
+    isValid: (document: DocumentNode, hideSuggestions: boolean) =>
+      validated[hideSuggestions ? 'hidden' : 'open'].get(document)?.length === 0,
     read(text: string): ReadDocument {
       const read = byText.get(text) ?? readDocument(text, maxDepth)
       // Set again: the map keeps the order of use, and the oldest goes.
@@ -168,8 +208,7 @@ function documentCache(maxDepth: number) {
       document: DocumentNode,
       hideSuggestions: boolean,
     ): readonly GraphQLError[] {
-      const cache: WeakMap<DocumentNode, readonly GraphQLError[]> =
-        validated[hideSuggestions ? 'hidden' : 'open']
+      const cache = validated[hideSuggestions ? 'hidden' : 'open']
       const known = cache.get(document)
       if (known) return known
       const options = { maxErrors: MAX_ERRORS, hideSuggestions }

@@ -52,7 +52,7 @@ export function createPages(stores: Stores, { guardrails }: ApiParts, session: S
 }
 
 /** Those who ask with the same arguments, within one tick, ask together. */
-function paged<Options, Row>(
+function paged<Options extends Pick<Paging, 'only'>, Row>(
   fetch: (parentIds: readonly string[], options: Options) => Promise<Map<string, Page<Row>>>,
 ) {
   const loaders = new Map<string, ReturnType<typeof batched<Page<Row>>>>()
@@ -67,7 +67,8 @@ function paged<Options, Row>(
     })
   return {
     load(parentId: string, options: Options): Promise<Page<Row>> {
-      const key = JSON.stringify(options)
+      const { only, ...asked } = options
+      const key = `${only?.key}\n${JSON.stringify(asked)}`
       const loader = loaders.get(key) ?? loaderOf(options)
       loaders.set(key, loader)
       return loader.load(parentId)

@@ -12,15 +12,18 @@ export function operationCounts() {
     mutation: none(),
     subscription: none(),
   }
+  const countAs = (kind: OperationTypeNode, result: unknown) => {
+    counts[kind][isFailed(result) ? 'errors' : 'ok'] += 1
+  }
   const count = (args: ExecutionArgs, result: unknown) => {
     const kind = getOperationAST(args.document, args.operationName)?.operation
-    if (kind) counts[kind][isFailed(result) ? 'errors' : 'ok'] += 1
+    if (kind) countAs(kind, result)
   }
   const plugin: Plugin = {
     onExecute: ({ args }) => ({ onExecuteDone: ({ result }) => count(args, result) }),
     onSubscribe: ({ args }) => ({ onSubscribeResult: ({ result }) => count(args, result) }),
   }
-  return { counts: counts as Readonly<typeof counts>, plugin }
+  return { counts: counts as Readonly<typeof counts>, countAs, plugin }
 }
 
 function isFailed(result: unknown): boolean {

@@ -8,8 +8,10 @@ export const MAX_BODY = 256 * 1024
 const KNOWN = new Set(['query', 'documentId', 'variables', 'operationName', 'extensions'])
 const BYTE_ORDER_MARK = 0xef
 
+export type Params = GraphQLParams & { query: string }
+
 /** @throws GraphQLError for a body that is no GraphQL request, or names no document that may be executed */
-export function readParams(body: Uint8Array, documents: TrustedDocuments): GraphQLParams & { query: string } {
+export function readParams(body: Uint8Array, documents: TrustedDocuments): Params {
   const params = parseJson(body)
   if (Array.isArray(params)) throw badRequest('Send one operation; batches are not taken.')
   if (!isObject(params)) throw badRequest('The body must be a JSON object.')

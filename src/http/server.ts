@@ -1,7 +1,8 @@
 // The HTTP edge: routes, limits of connections, and the order in which it stops.
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { ApiParts } from '../graphql/context.ts'
+import { type ApiParts, contextFactory } from '../graphql/context.ts'
+import { guard } from '../graphql/guard.ts'
 import { withRequestId } from '../graphql/request-id.ts'
 import { anyDocument, type TrustedDocuments } from '../graphql/trusted-documents.ts'
 import { type Answer, denialAnswer, errorAnswer, unavailableAnswer } from './answer.ts'
@@ -48,8 +49,15 @@ export function httpServer({
   const limits = newLimits({ clock: parts.clock, requestsPerMinute: config.requestsPerMinute })
   const authenticate = authenticator(parts, limits)
   const operations = operationCounts()
-  const yoga = gatewayYoga({ parts, config, authenticate, documents, log, plugins: [operations.plugin] })
-  const short = shortWay({ yoga, authenticate, documents, log })
+  const way = {
+    newContext: contextFactory(parts),
+    guard: guard({ ...config, guardrails: parts.guardrails, log }),
+    authenticate,
+    documents,
+    log,
+  }
+  const yoga = gatewayYoga({ ...way, config, plugins: [operations.plugin] })
+  const short = shortWay({ ...way, yoga, operations })
   const sockets = socketEdge({ parts, yoga, authenticate, documents, log })
   const importProfiles = importRoute(parts)
   const issueToken = oauthRoute({ parts, limits })

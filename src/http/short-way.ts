@@ -2,14 +2,17 @@
 // yoga (guard, masking, context: all plugins) without a Request, a Response and their streams, which cost more than
 // the execution. Everything else takes yoga's own way: GET, event streams, multipart, the editor.
 import type { IncomingMessage } from 'node:http'
-import { getOperationAST } from 'graphql'
+import { type ExecutionResult, getOperationAST, OperationTypeNode } from 'graphql'
 import type { Logger } from '../domain/ports.ts'
+import type { NewContext } from '../graphql/context.ts'
+import type { Guard } from '../graphql/guard.ts'
 import { errorMask } from '../graphql/public-error.ts'
 import { refusal } from '../graphql/refusal.ts'
 import type { TrustedDocuments } from '../graphql/trusted-documents.ts'
 import { type Answer, denialAnswer } from './answer.ts'
-import type { Authenticate } from './auth.ts'
-import { MAX_BODY, readParams } from './params.ts'
+import type { Admission, Authenticate } from './auth.ts'
+import type { OperationCounts } from './operation-counts.ts'
+import { MAX_BODY, type Params, readParams } from './params.ts'
 import { rateHeaders } from './rate-limit.ts'
 import { credentialsOf, readBody } from './request.ts'
 import { noStream } from './request-check.ts'
@@ -26,16 +29,29 @@ const JSON_BODY = /^application\/json\s*(;\s*charset="?utf-?8"?\s*)?$/i
 
 export function shortWay(options: {
   yoga: GatewayYoga
+  newContext: NewContext
+  guard: Guard
+  operations: Pick<OperationCounts, 'countAs'>
   authenticate: Authenticate
   documents: TrustedDocuments
   log: Logger
 }): ShortWay {
-  const { yoga, authenticate, documents } = options
+  const { yoga, newContext, guard, operations, authenticate, documents } = options
   const mask = errorMask(options.log)
 
-  const execute = async (body: Uint8Array, admission: object) => {
+  /** The answer to what was asked before in the same words, or null: nearly all that clients ask comes again. */
+  const answerAgain = async (params: Params, { session, rate }: Admission) => {
+    const again = guard.quick(params, { session })
+    const result = again ? await again(newContext(session, rate)) : null
+    if (!result) return null
+    operations.countAs(OperationTypeNode.QUERY, result)
+    return result.errors ? { ...result, errors: result.errors.map(mask) } : result
+  }
+  const execute = async (body: Uint8Array, admission: Admission): Promise<ExecutionResult> => {
     try {
       const params = readParams(body, documents)
+      const known = await answerAgain(params, admission)
+      if (known) return known
       const engine = yoga.getEnveloped({ params, ...admission })
       const document = engine.parse(params.query)
       const errors = engine.validate(engine.schema, document)

@@ -2,8 +2,8 @@
 import { GraphQLError } from 'graphql'
 import { createYoga, type Plugin } from 'graphql-yoga'
 import type { Logger } from '../domain/ports.ts'
-import { type ApiContext, type ApiParts, contextFactory } from '../graphql/context.ts'
-import { useGuard } from '../graphql/guard.ts'
+import type { ApiContext, NewContext } from '../graphql/context.ts'
+import type { Guard } from '../graphql/guard.ts'
 import { errorMask } from '../graphql/public-error.ts'
 import { requestId } from '../graphql/request-id.ts'
 import { schema } from '../graphql/schema.ts'
@@ -35,15 +35,15 @@ export interface EdgeContext extends Partial<Admission> {
 export type GatewayYoga = ReturnType<typeof gatewayYoga>
 
 export function gatewayYoga(options: {
-  parts: ApiParts
+  newContext: NewContext
+  guard: Guard
   config: EdgeConfig
   authenticate: Authenticate
   documents: TrustedDocuments
   log: Logger
   plugins?: Plugin[]
 }) {
-  const { parts, config, authenticate, documents, log, plugins = [] } = options
-  const newContext = contextFactory(parts)
+  const { newContext, guard, config, authenticate, documents, log, plugins = [] } = options
   const maskError = errorMask(log)
   return createYoga<EdgeContext, ApiContext>({
     schema,
@@ -54,7 +54,7 @@ export function gatewayYoga(options: {
     },
     plugins: [
       useDoor({ authenticate, config, documents, log }),
-      useGuard({ ...config, guardrails: parts.guardrails, log }),
+      guard.plugin,
       ...plugins,
       useSharedStreams(maskError),
       useEventStream(maskError, config.keepAliveMs),

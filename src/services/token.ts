@@ -1,6 +1,6 @@
 // API tokens: opaque bearer tokens, and the clients of /oauth/token. A secret is 256 random bits, shown once; only its
 // SHA-256 is stored, so a lookup by hash is the comparison, and its timing tells nothing about a secret that is near.
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { decodeJwt } from 'jose'
 import { authorize, type Identity, rolesWithin, type Session } from '../domain/access.ts'
 import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
@@ -193,7 +193,7 @@ function newSecret(): string {
 }
 
 function hashOf(secret: string): string {
-  return createHash('sha256').update(secret).digest('hex')
+  return hash('sha256', secret, 'hex')
 }
 
 function checkToken(input: CreateTokenInput, facts: { now: Date; known: Set<string> }): UserError[] {

@@ -55,7 +55,7 @@ export interface Database {
    * in the order of the selected columns, as the driver hands them over. `aside`: off the event loop, for what may take long.
    */
   prepare(query: SQL, where?: 'here' | 'aside'): (values: Record<string, unknown>) => Promise<RawRow[]>
-  /** The read of the first rows of each of many parents: to be prepared. */
+  /** The read of the first rows of each of many parents, to be prepared: a row for each, its id and its rows as JSON. */
   firstOfEach(rows: FirstOfEach): SQL
 
   /**

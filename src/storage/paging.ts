@@ -78,9 +78,7 @@ export async function selectPages<Row>(
     const totalCount = () => reader.count([isParent, ...where])
     return new Map([[parentId, pageOf({ rows, parentId, totalCount })]])
   }
-  const rows = await reader.rowsOfEach(parents, [...where, ...positionsOf('')], options)
-  const key = propertyOf(reader, parents.column)
-  const groups = Map.groupBy(rows, (row) => String((row as Record<string, unknown>)[key]))
+  const groups = await reader.rowsOfEach(parents, [...where, ...positionsOf('')], options)
   let counts: Promise<Map<string, number>> | undefined
   const totalCount = async (parentId: string) => {
     counts ??= reader.countOfEach(parents, where)

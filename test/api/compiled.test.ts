@@ -132,7 +132,7 @@ describe('compiled queries', () => {
   })
 
   it('begin with the second time', async () => {
-    const answer = compiledQueries()
+    const { answer } = compiledQueries()
     const read = readDocument('{ guardrails { maxPageSize } }', 12)
     const asked = { schema, document: read.document, contextValue: { parts: gateway.parts } }
     expect(answer(asked, read)).toBeNull()
@@ -140,7 +140,7 @@ describe('compiled queries', () => {
   })
 
   it('are never mutations, introspection, or what would reach a prototype', () => {
-    const answer = compiledQueries()
+    const { answer } = compiledQueries()
     for (const query of [
       'mutation { evaluateSegments { job { id } } }',
       '{ __schema { types { name } } }',

@@ -4,7 +4,8 @@ import type { Driver } from '../../src/destinations/driver.ts'
 import { driverRegistry } from '../../src/destinations/registry.ts'
 import type { Role } from '../../src/domain/model.ts'
 import type { Guardrails, Logger, TrustedIssuer } from '../../src/domain/ports.ts'
-import type { ApiParts } from '../../src/graphql/context.ts'
+import { type ApiParts, contextFactory } from '../../src/graphql/context.ts'
+import { guard } from '../../src/graphql/guard.ts'
 import { liveParts } from '../../src/graphql/live-parts.ts'
 import { anyDocument, type TrustedDocuments } from '../../src/graphql/trusted-documents.ts'
 import { authenticator } from '../../src/http/auth.ts'
@@ -105,7 +106,14 @@ export async function testGateway(
   const { requestsPerMinute = 60_000 } = options
   const authenticate = authenticator(parts, newLimits({ clock, requestsPerMinute }))
   const { documents = anyDocument } = options
-  const yoga = gatewayYoga({ parts, config, authenticate, documents, log })
+  const yoga = gatewayYoga({
+    newContext: contextFactory(parts),
+    guard: guard({ ...config, guardrails, log }),
+    config,
+    authenticate,
+    documents,
+    log,
+  })
   const admin = (await services.token.ensureAdmin()) ?? ''
   const stops: (() => Promise<void>)[] = []
 
