@@ -1,4 +1,5 @@
 import { activeCampaign } from './activecampaign/driver.ts'
+import { azureBlob } from './azure-blob/driver.ts'
 import type { Driver } from './driver.ts'
 import { localDirectory } from './local-directory/driver.ts'
 import type { Outbound } from './outbound.ts'
@@ -15,7 +16,14 @@ export function driverRegistry(
   options: { exportRoot: string; outbound: Outbound },
   extra: Driver[] = [],
 ): DriverRegistry {
-  const drivers = [localDirectory(options), s3(options), activeCampaign(options), webhook(options), ...extra]
+  const drivers = [
+    localDirectory(options),
+    s3(options),
+    azureBlob(options),
+    activeCampaign(options),
+    webhook(options),
+    ...extra,
+  ]
   const byType = new Map(drivers.map((driver) => [driver.type, driver]))
   return { list: () => drivers, find: (type) => byType.get(type) }
 }
