@@ -7,7 +7,6 @@ import {
 } from '@aws-sdk/client-s3'
 import { DeliveryError } from './driver.ts'
 import { cannotAsk, isRefused, request } from './s3-errors.ts'
-import { LAST_PIECE } from './s3-marks.ts'
 import type { UploadReceipt } from './s3-upload.ts'
 
 interface PublishContext {
@@ -90,7 +89,7 @@ export async function isStillThere(context: PublishContext, receipt: UploadRecei
       })
       const page = await request(() => client.send(command, { abortSignal: signal }), signal)
       for (const { PartNumber = 0, ETag = '', Size = 0 } of page.Parts ?? []) {
-        if (PartNumber > LAST_PIECE) continue
+        if (PartNumber > etags.length) continue // a mark
         found[PartNumber - 1] = ETag
         bytes += Size
       }

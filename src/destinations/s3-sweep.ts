@@ -1,7 +1,7 @@
 // Finds the uploads that a run's attempts left unfinished.
 import { ListMultipartUploadsCommand, ListPartsCommand, type S3Client } from '@aws-sdk/client-s3'
 import { isRefused, request } from './s3-errors.ts'
-import { isOfRun, LAST_PIECE, type Mark } from './s3-marks.ts'
+import { areMarks, isOfRun, MARKS_AFTER, type Mark } from './s3-marks.ts'
 
 export interface Upload {
   Bucket: string
@@ -25,13 +25,20 @@ const MOST_PAGES = 20
  * @throws DeliveryError
  */
 export async function* uploadsOfRun(context: SweepContext, Key: string): AsyncGenerator<Upload> {
-  const { runId, fence } = context
   for await (const upload of uploadsIn(context, Key.slice(0, Key.lastIndexOf('/') + 1))) {
-    const marks = await marksIn(context, upload, LAST_PIECE)
-    if (marks === null) continue
-    const isUntold = marks.length === 0 && upload.Key.startsWith(Key)
-    const isEmpty = isUntold && (await marksIn(context, upload, 0))?.length === 0
-    if (isEmpty || isOfRun(marks, runId, fence)) yield upload
+    if (await isMine(context, upload, Key)) yield upload
+  }
+}
+
+async function isMine(context: SweepContext, upload: Upload, Key: string): Promise<boolean> {
+  try {
+    const low = await piecesAfter(context, upload, MARKS_AFTER.most)
+    const marks = areMarks(low) ? low : await piecesAfter(context, upload, MARKS_AFTER.large)
+    if (marks.length > 0) return isOfRun(marks, context)
+    return upload.Key.startsWith(Key) && (await piecesAfter(context, upload, 0)).length === 0
+  } catch (error) {
+    if (isRefused(error, 'NoSuchUpload')) return false // it has ended meanwhile
+    throw error
   }
 }
 
@@ -46,14 +53,9 @@ async function* uploadsIn({ client, Bucket, signal }: SweepContext, Prefix: stri
   }
 }
 
-/** The pieces after that number, at most a page of them; null: the upload has ended meanwhile. */
-async function marksIn({ client, signal }: SweepContext, upload: Upload, after: number) {
+/** At most a page of them. */
+async function piecesAfter({ client, signal }: SweepContext, upload: Upload, after: number): Promise<Mark[]> {
   const command = new ListPartsCommand({ ...upload, PartNumberMarker: String(after) })
-  try {
-    const { Parts } = await request(() => client.send(command, { abortSignal: signal }), signal)
-    return (Parts ?? []).map((part): Mark => ({ number: part.PartNumber ?? 0, bytes: part.Size ?? 0 }))
-  } catch (error) {
-    if (isRefused(error, 'NoSuchUpload')) return null
-    throw error
-  }
+  const { Parts } = await request(() => client.send(command, { abortSignal: signal }), signal)
+  return (Parts ?? []).map(({ PartNumber = 0, Size = 0 }) => ({ number: PartNumber, bytes: Size }))
 }

@@ -11,7 +11,7 @@ import {
 import type { FinishedPart } from '../domain/model.ts'
 import type { PartWriter } from './driver.ts'
 import { cannotAsk, isRefused, request } from './s3-errors.ts'
-import { type Mark, marksOf } from './s3-marks.ts'
+import { MARKS_AFTER, marksOf } from './s3-marks.ts'
 
 /** What is kept of a finished upload, to complete it. */
 export interface UploadReceipt {
@@ -51,7 +51,7 @@ const TIDY_MS = 30_000
 
 /**
  * How large piece `number` is. Stores take at least 5 MiB, and some want all pieces to be equal: up to 16 GiB they are.
- * Then they grow, so that 9,000 are enough for 5 TiB; the numbers above that are for marks.
+ * Then they grow, so that 9,900 are enough for 5 TiB.
  */
 export function pieceBytes(number: number): number {
   return PIECE_BYTES * 2 ** Math.max(0, Math.ceil((number - EQUAL_PIECES) / DOUBLED_EVERY))
@@ -59,7 +59,7 @@ export function pieceBytes(number: number): number {
 
 /** Starts an upload under this claim's marks. @throws DeliveryError */
 export async function openUpload(context: UploadContext): Promise<PartWriter> {
-  const { client, Bucket, Key, signal, runId, fence } = context
+  const { client, Bucket, Key, signal } = context
   const command = new CreateMultipartUploadCommand({
     Bucket,
     Key,
@@ -70,7 +70,7 @@ export async function openUpload(context: UploadContext): Promise<PartWriter> {
   if (!UploadId) throw new Error('the store gave an upload no id')
   const sender = pieceSender(context, UploadId)
   try {
-    await Promise.all(marksOf(runId, fence).map((mark) => sender.mark(mark)))
+    await sender.mark(MARKS_AFTER.most)
   } catch (error) {
     await abortUpload(client, { Bucket, Key, UploadId }).catch(() => {})
     throw error
@@ -113,6 +113,7 @@ function uploadWriter(
     return spare && spare.length === size ? spare : Buffer.allocUnsafeSlow(size)
   }
   const send = async ({ buffer, used, hash }: NonNullable<typeof piece>) => {
+    if (started === MARKS_AFTER.most) await sender.mark(MARKS_AFTER.large)
     started += 1
     const number = started
     const sending = sender
@@ -170,7 +171,8 @@ function uploadWriter(
 
 type PieceSender = ReturnType<typeof pieceSender>
 
-function pieceSender({ client, Bucket, Key, isChecked, signal }: UploadContext, UploadId: string) {
+function pieceSender(context: UploadContext, UploadId: string) {
+  const { client, Bucket, Key, isChecked, signal, runId, fence } = context
   const stopped = new AbortController()
   const either = AbortSignal.any([signal, stopped.signal])
   const send = async (PartNumber: number, Body: Buffer, hash: Buffer) => {
@@ -199,9 +201,13 @@ function pieceSender({ client, Bucket, Key, isChecked, signal }: UploadContext, 
   }
   return {
     send,
-    mark: ({ number, bytes }: Mark) => {
-      const content = Buffer.alloc(bytes)
-      return send(number, content, createHash('sha256').update(content).digest())
+    /** Says whose the upload is, by pieces after that number. */
+    async mark(after: number) {
+      const marks = marksOf(runId, fence, after).map(({ number, bytes }) => {
+        const content = Buffer.alloc(bytes)
+        return send(number, content, createHash('sha256').update(content).digest())
+      })
+      await Promise.all(marks)
     },
     stop: () => stopped.abort(new Error('the upload is aborted')),
   }
