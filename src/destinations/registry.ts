@@ -4,6 +4,7 @@ import type { Driver } from './driver.ts'
 import { localDirectory } from './local-directory/driver.ts'
 import type { Outbound } from './outbound.ts'
 import { s3 } from './s3/driver.ts'
+import { sftp } from './sftp/driver.ts'
 import { webhook } from './webhook/driver.ts'
 
 export interface DriverRegistry {
@@ -19,6 +20,7 @@ export function driverRegistry(
   const drivers = [
     localDirectory(options),
     s3(options),
+    sftp(options),
     azureBlob(options),
     activeCampaign(options),
     webhook(options),

@@ -17,17 +17,17 @@ declare module 'vitest' {
   }
 }
 
-// Where distributions put servers; it is not on the PATH of an ordinary user.
-const SERVER_FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/sbin']
+/** Where distributions put servers, which is not on the PATH of an ordinary user, and libraries. */
+const FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/sbin', '/usr/lib', ...librariesOf('/usr/lib')]
 
 /**
- * The path of a program from the distribution's packages. Null: it is not here, so leave out what needs it by
+ * The path of a program, or a library, from the distribution's packages. Null: it is not here, so leave out what needs it by
  * `describe.runIf(program)`; `npm test` says at its end what was left out. Call it while the suite is collected.
  * @throws in CI, where nothing may be left out
  */
 export function needs(program: string, options: { package: string }): string | null {
-  const folders = [...(process.env.PATH ?? '').split(path.delimiter), ...SERVER_FOLDERS]
-  const found = folders.map((folder) => path.join(folder, program)).find(isExecutable)
+  const folders = [...(process.env.PATH ?? '').split(path.delimiter), ...FOLDERS]
+  const found = folders.map((folder) => path.join(folder, program)).find((file) => fs.existsSync(file))
   if (found) return found
   if (process.env.CI) {
     throw new Error(`This suite needs ${program}: apt-get install ${options.package} (.ci/run does it).`)
@@ -38,11 +38,8 @@ export function needs(program: string, options: { package: string }): string | n
   return null
 }
 
-function isExecutable(file: string): boolean {
-  try {
-    fs.accessSync(file, fs.constants.X_OK)
-    return fs.statSync(file).isFile()
-  } catch {
-    return false
-  }
+/** One folder for each kind of machine. */
+function librariesOf(folder: string): string[] {
+  const entries = fs.existsSync(folder) ? fs.readdirSync(folder) : []
+  return entries.filter((name) => name.includes('-linux-')).map((name) => path.join(folder, name))
 }
