@@ -27,7 +27,7 @@ export async function runProcess(
   let stdout = ''
   let stderr = ''
   let peakMb: number | null = null
-  child.stdout.on('data', (chunk) => {
+  child.stdout?.on('data', (chunk) => {
     stdout += chunk
   })
   child.stderr.on('data', (chunk) => {
@@ -54,14 +54,18 @@ export interface Server {
   stop(): Promise<void>
 }
 
-export async function startServer(env: Record<string, string>): Promise<Server> {
+/** @param log where its log goes: a file that is open, or the log of this process */
+export async function startServer(
+  env: Record<string, string>,
+  log: number | 'inherit' = 'inherit',
+): Promise<Server> {
   const child = spawn(process.execPath, [MAIN, 'serve'], {
     env: { ...process.env, PORT: '0', LOG_LEVEL: 'error', ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', log],
   })
   const url = await new Promise<string>((resolve, reject) => {
     let out = ''
-    child.stdout.on('data', (chunk) => {
+    child.stdout?.on('data', (chunk) => {
       out += chunk
       const match = /listening on (\S+)/.exec(out)
       if (match?.[1]) resolve(match[1])
