@@ -40,6 +40,7 @@ export const agentOptions = { keepAlive: true, maxSockets: MAX_SOCKETS, timeout:
 export function checkedFetch(rules: OutboundRules, connect: Connect): typeof fetch {
   const secure = buildConnector({ timeout: 0 })
   const agent = new Agent({
+    connections: MAX_SOCKETS,
     headersTimeout: IDLE_TIMEOUT_MS,
     bodyTimeout: IDLE_TIMEOUT_MS,
     connect(options, callback) {

@@ -34,10 +34,11 @@ export interface WebhookReceiver {
   isSilent: boolean
   /** What is asked for besides the signature. */
   bearerToken: string | null
-  /** Called for every request when its message is taken, before it is answered. */
-  onTaken: (request: http.IncomingMessage) => void
+  /** Called when a message is taken, before it is answered. */
+  onTaken: () => void
   /** The profiles of all messages that were taken. */
   profiles(): Record<string, unknown>[]
+  closeConnections(): void
   close(): Promise<void>
 }
 
@@ -68,7 +69,7 @@ export async function webhookReceiver(secret = SECRET): Promise<WebhookReceiver>
     }
     const message = JSON.parse(body) as ReceivedMessage
     if (message.type === 'profiles.activated') receiver.messages.set(id, message)
-    receiver.onTaken(request)
+    receiver.onTaken()
     return { status: 204 }
   }
   const receiver: WebhookReceiver = {
@@ -82,6 +83,7 @@ export async function webhookReceiver(secret = SECRET): Promise<WebhookReceiver>
     bearerToken: null,
     onTaken: () => {},
     profiles: () => [...receiver.messages.values()].flatMap(({ data }) => data.profiles),
+    closeConnections: () => server.closeAllConnections(),
     close: async () => {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))

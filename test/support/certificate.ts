@@ -1,0 +1,19 @@
+// For servers of the tests that speak TLS: signed by itself, for *.example.com, localhost and 127.0.0.1, until 2120.
+// The key is in public for everybody to see: it protects nothing.
+export const certificate = {
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgLcDb8osQl6FQxiH7
+wIh+GJVA7LN7ybbkBbgCptvv6IyhRANCAASohDOKKORfLQkNGAoV24WEuWLQSsNt
+FQzvGomRV7bEF9YYh14Yl9p0Ez4gPZp2ZEmruWqQCbMVnlb59NKj/uO/
+-----END PRIVATE KEY-----`,
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBbTCCARKgAwIBAgIBATAKBggqhkjOPQQDAjAPMQ0wCwYDVQQDDAR0ZXN0MCAX
+DTIwMDEwMTAwMDAwMFoYDzIxMjAwMTAxMDAwMDAwWjAPMQ0wCwYDVQQDDAR0ZXN0
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEqIQziijkXy0JDRgKFduFhLli0ErD
+bRUM7xqJkVe2xBfWGIdeGJfadBM+ID2admRJq7lqkAmzFZ5W+fTSo/7jv6NdMFsw
+KQYDVR0RBCIwIIINKi5leGFtcGxlLmNvbYIJbG9jYWxob3N0hwR/AAABMA8GA1Ud
+EwEB/wQFMAMBAf8wHQYDVR0OBBYEFGo5FFqSS/HUzkTnxlum5tXh87HtMAoGCCqG
+SM49BAMCA0kAMEYCIQCZPiDxfGYsWL+qy6JEzW4DRxtBBVa4D+kfeA4q6SMtEAIh
+APz+LzJaal9k0ARPLCjsKZC8KFk50oOKGHgFjFknFU0q
+-----END CERTIFICATE-----`,
+}
