@@ -1,7 +1,8 @@
 import { invalid, type UserError } from './errors.ts'
-import type { Compression, FileFormat, FileType } from './model.ts'
+import type { ColumnType, Compression, FileFormat, FileType } from './model.ts'
 import type { Guardrails } from './ports.ts'
 import { checkText } from './text.ts'
+import type { AttributeType } from './value-type.ts'
 
 /** Every field may be absent or null, for its default. */
 export interface FileFormatInput {
@@ -11,16 +12,18 @@ export interface FileFormatInput {
   quote?: string | null | undefined
   escape?: string | null | undefined
   nullValue?: string | null | undefined
+  emptyValue?: string | null | undefined
+  header?: boolean | null | undefined
   maxRowsPerFile?: number | null | undefined
   manifest?: boolean | null | undefined
   neutralizeFormulas?: boolean | null | undefined
+  publicKey?: string | null | undefined
 }
 
-const TYPES: readonly FileType[] = ['CSV']
-const COMPRESSIONS: readonly Compression[] = ['NONE', 'GZIP']
 const DELIMITERS = [',', ';', '\t', '|', ':']
 const QUOTES = ['"', "'"]
-const MAX_NULL_VALUE = 32
+const MAX_MARK = 32
+const MAX_PUBLIC_KEY = 65_536
 
 /** The format to store, with defaults filled in, or every rule it breaks. `path` leads to the format. */
 export function fileFormat(
@@ -36,40 +39,38 @@ export function fileFormat(
     quote,
     escape: input?.escape ?? quote,
     nullValue: input?.nullValue ?? '',
+    emptyValue: input?.emptyValue ?? '',
+    header: input?.header ?? true,
     maxRowsPerFile: input?.maxRowsPerFile ?? guardrails.maxRowsPerFile,
     manifest: input?.manifest ?? true,
     neutralizeFormulas: input?.neutralizeFormulas ?? true,
+    ...(input?.publicKey != null && { publicKey: input.publicKey.trim() }),
   }
   const errors = [
-    ...checkKind(format, path),
     ...checkSigns(format, path),
-    ...checkNullValue(format, path),
+    ...checkMark(format, 'nullValue', path),
+    ...checkMark(format, 'emptyValue', path),
     ...checkRows(format, guardrails, path),
+    ...checkPublicKey(format, path),
   ]
   return errors.length > 0 ? { errors } : { format }
 }
 
-/** What stands after a file's name, without the leading dot, e.g. `csv.gz`. */
-export function fileExtension(format: Pick<FileFormat, 'type' | 'compression'>): string {
-  const suffix = { NONE: '', GZIP: '.gz', ZSTD: '.zst' }[format.compression]
-  return `${format.type.toLowerCase()}${suffix}`
+/** What stands after a file's name, without the leading dot, e.g. `csv.gz.pgp`. */
+export function fileExtension({ type, compression, publicKey }: FileFormat): string {
+  const packed = { NONE: '', GZIP: '.gz', ZSTD: '.zst' }[isPackedInside(type) ? 'NONE' : compression]
+  return `${type.toLowerCase()}${packed}${publicKey === undefined ? '' : '.pgp'}`
 }
 
-function checkKind(format: FileFormat, path: string[]): UserError[] {
-  const errors: UserError[] = []
-  if (!TYPES.includes(format.type)) {
-    errors.push(
-      invalid([...path, 'type'], `${format.type} is not available. Available: ${TYPES.join(', ')}.`),
-    )
-  }
-  if (!COMPRESSIONS.includes(format.compression)) {
-    const available = COMPRESSIONS.join(', ')
-    errors.push(
-      invalid([...path, 'compression'], `${format.compression} is not available. Available: ${available}.`),
-    )
-  }
-  return errors
-}
+/** Whether files of the type hold compressed pages, and so are not compressed as a whole. */
+export const isPackedInside = (type: FileType): boolean => type === 'PARQUET'
+
+/** Whether files say what types their columns have. */
+export const hasSchema = (format: FileFormat | null): boolean => format?.type === 'PARQUET'
+
+/** The type of a column of these values; where they disagree, and where there were none, it holds their text. */
+export const columnTypeOf = (type: AttributeType | undefined): ColumnType =>
+  type === undefined || type === 'MIXED' ? 'STRING' : type
 
 function checkSigns(format: FileFormat, path: string[]): UserError[] {
   const errors: UserError[] = []
@@ -87,14 +88,24 @@ function checkSigns(format: FileFormat, path: string[]): UserError[] {
   return errors
 }
 
-function checkNullValue(format: FileFormat, path: string[]): UserError[] {
-  const at = [...path, 'nullValue']
-  const value = format.nullValue
-  const errors = checkText({ value, path: at, max: MAX_NULL_VALUE, what: 'The null value', allowEmpty: true })
+/** A mark stands for what has no text of its own. Two quotes are one: CSV's way to write an empty text. */
+function checkMark(format: FileFormat, name: 'nullValue' | 'emptyValue', path: string[]): UserError[] {
+  const at = [...path, name]
+  const what = name === 'nullValue' ? 'The null value' : 'The empty value'
+  const value = format[name] ?? ''
+  if (value === format.quote + format.quote) return []
+  const errors = checkText({ value, path: at, max: MAX_MARK, what, allowEmpty: true })
   // The signs themselves may be wrong and empty, and every text includes ''.
   const clashes = [format.delimiter, format.quote].some((sign) => sign !== '' && value.includes(sign))
   if (errors.length > 0 || !clashes) return errors
-  return [invalid(at, 'The null value must not contain the delimiter or the quote.')]
+  return [invalid(at, `${what} must not contain the delimiter or the quote, unless it is two quotes.`)]
+}
+
+/** What can be told without reading the key. */
+function checkPublicKey({ publicKey = '' }: FileFormat, path: string[]): UserError[] {
+  if (publicKey.length <= MAX_PUBLIC_KEY) return []
+  const message = `The public key has at most ${MAX_PUBLIC_KEY} characters. Export it without the signatures of others.`
+  return [invalid([...path, 'publicKey'], message)]
 }
 
 function checkRows(format: FileFormat, guardrails: Pick<Guardrails, 'maxRowsPerFile'>, path: string[]) {

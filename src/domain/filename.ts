@@ -72,7 +72,10 @@ export function manifestName(firstPartName: string): string {
 function checkMacros(parts: TemplatePart[]): string[] {
   const rules = parts.flatMap(({ kind, text }) => {
     if (kind === 'stray') return ['has a % that belongs to no macro; write macros as %SEGMENT_ID%']
-    if (kind === 'unknown') return [`has an unknown macro, %${text}%; known are ${KNOWN_MACROS.join(', ')}`]
+    if (kind === 'unknown') {
+      const known = KNOWN_MACROS.join(', ')
+      return [`has an unknown macro, %${text}%; known are ${known}; text of your own stands without signs`]
+    }
     if (kind !== 'datetime' || isPattern(text)) return []
     return ['needs a DATETIME pattern made of yyyy, MM, dd, HH, mm, ss and the signs - _ .']
   })

@@ -103,6 +103,12 @@ export interface FieldMapping {
   target: string
   required: boolean
 }
+/** What a column holds, in formats with a schema. Numbers are 64-bit floating point, date-times are in UTC. */
+export type ColumnType = 'STRING' | 'NUMBER' | 'BOOLEAN' | 'DATE_TIME'
+export interface PlannedField extends FieldMapping {
+  /** Pinned for formats with a schema, so that all parts and attempts agree. */
+  type?: ColumnType
+}
 export type FileType = 'CSV' | 'JSON' | 'PARQUET'
 export type Compression = 'NONE' | 'GZIP' | 'ZSTD'
 export interface FileFormat {
@@ -112,10 +118,16 @@ export interface FileFormat {
   quote: string
   escape: string
   nullValue: string
+  /** What an empty text is written as in CSV; absent in a format stored before there was a choice: ''. */
+  emptyValue?: string
+  /** Whether CSV begins with the columns' names; absent: it does. */
+  header?: boolean
   maxRowsPerFile: number
   manifest: boolean
   /** Prefix cells that a spreadsheet would run as a formula with an apostrophe. */
   neutralizeFormulas: boolean
+  /** The OpenPGP key, in ASCII armor, that files are encrypted to; absent: they are not. */
+  publicKey?: string
 }
 
 /** Everything an export needs, pinned when the run was made. */
@@ -127,7 +139,7 @@ export interface RunPlan {
   snapshot: { id: string; version: number }
   /** Of the snapshot, only the profiles that the destination refused in this run; absent: all. */
   refusedIn?: string
-  fields: FieldMapping[]
+  fields: PlannedField[]
   deduplicateBy: string[]
   consentAttribute: string | null
   fileFormat: FileFormat | null

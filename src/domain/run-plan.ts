@@ -1,6 +1,8 @@
 // What a run pins when it is made, so that later edits do not change what it sends.
+import { columnTypeOf, hasSchema } from './file-format.ts'
 import { DEFAULT_TEMPLATE, isStaticTemplate, renderFilename } from './filename.ts'
-import type { FieldMapping, FileFormat, RunPlan } from './model.ts'
+import type { FieldMapping, FileFormat, PlannedField, RunPlan } from './model.ts'
+import type { AttributeType } from './value-type.ts'
 
 export interface PlannedDataflow {
   id: string
@@ -27,21 +29,25 @@ export interface Naming {
   now: Date
 }
 
-/** The plan of a new run of the segment's latest snapshot. */
+/** The types of attributes, by their paths. */
+export type AttributeTypes = ReadonlyMap<string, AttributeType>
+
+/** The plan of a new run of the segment's latest snapshot. `types` is used by formats with a schema. */
 export function planRun(options: {
   dataflow: PlannedDataflow
   segment: { id: string; name: string }
   snapshot: { id: string; version: number }
   naming: Naming
+  types: AttributeTypes
 }): RunPlan {
-  const { dataflow, segment, snapshot, naming } = options
+  const { dataflow, segment, snapshot, naming, types } = options
   const { destination } = dataflow
   return {
     ...pinDestination(destination),
     dataflow: { id: dataflow.id, name: dataflow.name },
     segment: { id: segment.id, name: segment.name },
     snapshot: { id: snapshot.id, version: snapshot.version },
-    fields: dataflow.fields,
+    fields: hasSchema(dataflow.fileFormat) ? typed(dataflow.fields, types) : dataflow.fields,
     deduplicateBy: dataflow.deduplicateBy,
     consentAttribute: dataflow.consentAttribute,
     fileFormat: destination.driver?.takesFiles ? dataflow.fileFormat : null,
@@ -80,6 +86,9 @@ export function withOwnName(plan: RunPlan, runId: string): RunPlan {
 }
 
 const suffix = (runId: string): string => `_${runId}`
+
+const typed = (fields: FieldMapping[], types: AttributeTypes): PlannedField[] =>
+  fields.map((field) => ({ ...field, type: columnTypeOf(types.get(field.source)) }))
 
 function pinDestination({ id, name, type, settings, accountId }: PlannedDestination) {
   return { destination: { id, name, type, settings }, accountId }

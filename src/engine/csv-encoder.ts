@@ -29,7 +29,8 @@ const TRUE_START = 0x74 // t
 
 /** Writes CSV. */
 export function csvEncoder(options: EncoderOptions): RowEncoder {
-  return { header: () => headerOf(options), encode: rowsEncoder(options), end: () => NO_BYTES }
+  const header = (options.format.header ?? true) ? headerOf(options) : NO_BYTES
+  return { header, encode: rowsEncoder(options), end: () => NO_BYTES }
 }
 
 /** The header row, with the same quoting as the cells. */
@@ -45,6 +46,7 @@ function rowsEncoder({ columns, hasConsent, format }: EncoderOptions) {
   const delimiter = format.delimiter.charCodeAt(0)
   const quote = format.quote.charCodeAt(0)
   const nullValue = Buffer.from(format.nullValue)
+  const emptyValue = Buffer.from(format.emptyValue ?? '')
   const required = columns.map((column) => column.required)
   const isAlone = columns.length === 1
   const cells = cellWriter(format)
@@ -63,8 +65,8 @@ function rowsEncoder({ columns, hasConsent, format }: EncoderOptions) {
 
   // The positions are locals of one long function on purpose: kept in the closure, they cost three times as much.
   return function encode(lines: Uint8Array, from: number, maxRows: number): EncodedPage {
-    // A byte becomes at most two; a null of four bytes becomes the null value.
-    const needed = (lines.length - from) * (2 + nullValue.length) + 64
+    // A byte becomes at most two; a null of four bytes, and an empty text of two, become their values.
+    const needed = (lines.length - from) * (2 + nullValue.length + emptyValue.length) + 64
     if (scratch.length < needed) scratch = new Uint8Array(needed)
     const out = scratch
     const { classes, mayBeFormula } = cells
@@ -99,7 +101,11 @@ function rowsEncoder({ columns, hasConsent, format }: EncoderOptions) {
           const start = i
           while (classes[lines[i] as number] === PLAIN) out[o++] = lines[i++] as number
           if (lines[i] === QUOTE && mayBeFormula[lines[start] as number] === 0) {
-            if (i === start && required[column] === true) refusal ??= missing(lastProfileId, column)
+            if (i === start) {
+              out.set(emptyValue, o)
+              o += emptyValue.length
+              if (required[column] === true) refusal ??= missing(lastProfileId, column)
+            }
             i += 1
           } else {
             cells.write({ lines, start, out, cell })

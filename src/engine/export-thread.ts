@@ -82,7 +82,7 @@ async function exportAll({ source, plan, afterProfileId, part: firstPart }: File
     sent: null,
   })
   const encoder = rowEncoder({ columns: plan.fields, hasConsent: plan.consentAttribute !== null, format })
-  const header = encoder.header()
+  const { header } = encoder
   await reader.prepare()
 
   let number = firstPart

@@ -11,6 +11,7 @@ import type { Clock } from '../domain/ports.ts'
 import type { Database } from '../storage/database.ts'
 import type { Claim, Rejected, RunLease } from '../storage/run-lease.ts'
 import type { Row } from '../storage/tables.ts'
+import { requireUsable } from './encryption.ts'
 import type { FileOrder, FromThread } from './export-thread.ts'
 import type { ExportThreads } from './export-threads.ts'
 import { manifestOf } from './manifest.ts'
@@ -39,7 +40,9 @@ export async function exportRun(context: ExportContext): Promise<void> {
 }
 
 async function writeParts(context: ExportContext): Promise<FileCheckpoint> {
-  const { lease, claim, clock } = context
+  const { lease, claim, clock, run } = context
+  const { publicKey } = run.plan.fileFormat ?? {}
+  if (publicKey !== undefined) await requireUsable(publicKey, clock())
   const start = await startingPoint(context)
   await context.delivery.discard(start.baseName, start.parts)
   await lease.forgetRejections(claim, { afterProfileId: start.afterProfileId, clock })
@@ -130,7 +133,8 @@ function partsOutput(context: ExportContext, start: FileCheckpoint) {
           rejected.push(rejection)
         }
       } else if (message.type === 'part') {
-        const receipt = await writer?.finish()
+        writer ??= await delivery.openPart(nextName()) // no byte came: JSON lines without a line
+        const receipt = await writer.finish()
         writer = null
         const { part, rows, bytes, sha256 } = message
         const finished = { part, fence: claim.fence, name: nextName(), rows, bytes, sha256 }
@@ -156,6 +160,6 @@ async function publish(context: ExportContext, checkpoint: FileCheckpoint): Prom
   }
   const [first] = checkpoint.parts as [FinishedPart, ...FinishedPart[]] // an export of nothing has one part, too
   if (run.plan.fileFormat?.manifest) {
-    await delivery.putFile(manifestName(first.name), manifestOf(run, checkpoint.parts))
+    await delivery.putFile(manifestName(first.name), await manifestOf(run, checkpoint.parts))
   }
 }

@@ -1,9 +1,11 @@
 import type { FinishedPart } from '../domain/model.ts'
 import type { Row } from '../storage/tables.ts'
+import { recipientOf } from './encryption.ts'
 
 /** The manifest: what was sent, file by file, to check it against. The same run gives the same bytes every time. */
-export function manifestOf(run: Row<'runs'>, parts: readonly FinishedPart[]): Uint8Array {
+export async function manifestOf(run: Row<'runs'>, parts: readonly FinishedPart[]): Promise<Uint8Array> {
   const { plan } = run
+  const { publicKey, ...format } = plan.fileFormat ?? {}
   const manifest = {
     version: 1,
     run: run.id,
@@ -15,8 +17,9 @@ export function manifestOf(run: Row<'runs'>, parts: readonly FinishedPart[]): Ui
     // Not the whole segment: what the destination refused in that run.
     ...(plan.refusedIn !== undefined && { refusedIn: plan.refusedIn }),
     startedAt: run.startedAt?.toISOString() ?? null,
-    format: plan.fileFormat,
-    columns: plan.fields.map(({ target, source, required }) => ({ name: target, source, required })),
+    format,
+    ...(publicKey !== undefined && { encryption: { scheme: 'OPENPGP', ...(await recipientOf(publicKey)) } }),
+    columns: plan.fields.map(({ target, ...field }) => ({ name: target, ...field })),
     rows: parts.reduce((sum, part) => sum + part.rows, 0),
     bytes: parts.reduce((sum, part) => sum + part.bytes, 0),
     files: parts.map(({ name, rows, bytes, sha256 }) => ({ name: baseName(name), rows, bytes, sha256 })),

@@ -1,9 +1,9 @@
 // What every file format is to the export: rows in, the bytes of a part out.
-import type { FileFormat, RejectionReason } from '../domain/model.ts'
+import type { ColumnType, FileFormat, RejectionReason } from '../domain/model.ts'
 
 export interface RowEncoder {
-  /** What a part begins with. */
-  header(): Uint8Array
+  /** What every part begins with. */
+  readonly header: Uint8Array
   /** Encodes rows of a page from `from` on, at most `maxRows`. Input: lines as `ExportPage` describes them. */
   encode(lines: Uint8Array, from: number, maxRows: number): EncodedPage
   /** What a part ends with; the next row begins another part. */
@@ -13,6 +13,8 @@ export interface RowEncoder {
 export interface EncodedColumn {
   target: string
   required: boolean
+  /** For formats with a schema. */
+  type?: ColumnType
 }
 export interface EncoderOptions {
   columns: EncodedColumn[]

@@ -1,12 +1,14 @@
 import type { FileType } from '../domain/model.ts'
 import { csvEncoder } from './csv-encoder.ts'
+import { jsonEncoder } from './json-encoder.ts'
+import { parquetEncoder } from './parquet-encoder.ts'
 import type { EncoderOptions, RowEncoder } from './row-encoder.ts'
 
-const ENCODERS: Partial<Record<FileType, (options: EncoderOptions) => RowEncoder>> = { CSV: csvEncoder }
+const ENCODERS: Record<FileType, (options: EncoderOptions) => RowEncoder> = {
+  CSV: csvEncoder,
+  JSON: jsonEncoder,
+  PARQUET: parquetEncoder,
+}
 
 /** The encoder of a format; it lasts for all parts of an export. */
-export function rowEncoder(options: EncoderOptions): RowEncoder {
-  const encoder = ENCODERS[options.format.type]
-  if (!encoder) throw new Error(`no encoder writes ${options.format.type}`)
-  return encoder(options)
-}
+export const rowEncoder = (options: EncoderOptions): RowEncoder => ENCODERS[options.format.type](options)

@@ -1,6 +1,6 @@
 import { pairKey } from '../domain/activation.ts'
 import type { RunPlan } from '../domain/model.ts'
-import { planRun, withOwnName } from '../domain/run-plan.ts'
+import { type AttributeTypes, planRun, withOwnName } from '../domain/run-plan.ts'
 import type { Row } from '../storage/tables.ts'
 import type { LoadedFacts } from './activation-facts.ts'
 import type { ServiceContext } from './context.ts'
@@ -16,9 +16,14 @@ export const DEFAULT_ORGANIZATION = 'local@gateway'
 /** The runs of an activation whose facts passed the guardrails: one per order, each with all that it needs pinned. */
 export function plannedRuns(
   ctx: ActivationContext,
-  options: { facts: LoadedFacts; activation: Row<'activations'>; sandboxName: string },
+  options: {
+    facts: LoadedFacts
+    activation: Row<'activations'>
+    sandboxName: string
+    types: AttributeTypes
+  },
 ) {
-  const { facts, activation, sandboxName } = options
+  const { facts, activation, sandboxName, types } = options
   const { organizationName = DEFAULT_ORGANIZATION } = ctx
   const taken = new Set<string>()
   return facts.request.orders.map(({ dataflowId, segmentId }) => {
@@ -31,7 +36,7 @@ export function plannedRuns(
     const id = ctx.newId('run')
     const { filenameTemplate } = mapping
     const naming = { filenameTemplate, organizationName, sandboxName, now: facts.now }
-    const plan = planRun({ dataflow, segment, snapshot: segment.snapshot, naming })
+    const plan = planRun({ dataflow, segment, snapshot: segment.snapshot, naming, types })
     return {
       id,
       sandboxId: activation.sandboxId,

@@ -8,7 +8,9 @@ import {
   readRequest,
 } from '../domain/activation.ts'
 import { isBeyondReason, requestViolations } from '../domain/activation-input.ts'
+import { hasSchema } from '../domain/file-format.ts'
 import { violations } from '../domain/guardrails.ts'
+import type { AttributeTypes } from '../domain/run-plan.ts'
 import { checkName, normalizeName } from '../domain/text.ts'
 import { activationStore } from '../storage/activation.ts'
 import { runStore } from '../storage/run.ts'
@@ -16,6 +18,7 @@ import { announceRun } from '../storage/run-event.ts'
 import type { Row } from '../storage/tables.ts'
 import { type LoadedFacts, loadFacts } from './activation-facts.ts'
 import { type ActivationContext, plannedRuns } from './activation-runs.ts'
+import { profileAttributes } from './profile-attributes.ts'
 import { againWhenStale } from './stale.ts'
 
 export type { ActivateInput, ActivationError } from '../domain/activation.ts'
@@ -41,6 +44,7 @@ export type ActivationService = ReturnType<typeof activationService>
 export function activationService(ctx: ActivationContext) {
   const { database, clock } = ctx
   const store = activationStore(database)
+  const attributesOf = profileAttributes(ctx)
 
   /** The first answer to this key, the conflict with it, or what stands in the way of a new answer: nothing, or an expired key. */
   const lookUp = async (session: Session, ask: Ask): Promise<Earlier> => {
@@ -55,6 +59,12 @@ export function activationService(ctx: ActivationContext) {
     activation,
     runs: await store.runsOf(activation.sandboxId, [activation.id]),
   })
+  /** What files with a schema need to know; nothing is looked up for others. */
+  const typesFor = async (session: Session, facts: LoadedFacts): Promise<AttributeTypes> => {
+    const isAsked = [...facts.dataflows.values()].some(({ fileFormat }) => hasSchema(fileFormat))
+    const attributes = isAsked ? await attributesOf(session.sandbox.id) : []
+    return new Map(attributes.map(({ path, type }) => [path, type]))
+  }
   const write = async (
     session: Session,
     options: { facts: LoadedFacts; ask: Ask; expired: string | null },
@@ -70,7 +80,8 @@ export function activationService(ctx: ActivationContext) {
       createdAt: facts.now,
     }
     const { insertQueued } = runStore(database)
-    const runs = plannedRuns(ctx, { facts, activation, sandboxName: session.sandbox.name })
+    const types = await typesFor(session, facts)
+    const runs = plannedRuns(ctx, { facts, activation, sandboxName: session.sandbox.name, types })
     await database.batch([
       ...store.keepTargets(runs),
       ...(expired ? [store.releaseKey(expired)] : []),

@@ -7,6 +7,7 @@ import type { FieldMapping, FileFormat } from '../domain/model.ts'
 import type { Guardrails } from '../domain/ports.ts'
 import { checkPath, checkTexts, normalizeName } from '../domain/text.ts'
 import type { Row } from '../storage/tables.ts'
+import { checkPublicKey } from './public-key.ts'
 
 /** What is absent or null stays as it is, or has its default in a new dataflow. */
 export interface DataflowContentInput {
@@ -34,14 +35,15 @@ export const EMPTY_CONTENT: DataflowContent = {
 }
 
 /** The content after the input, and everything in the input that breaks a rule. */
-export function applyContent(options: {
+export async function applyContent(options: {
   current: DataflowContent
   input: DataflowContentInput
   driver: Driver
   /** What the driver takes through the destination's account. */
   known: readonly DestinationField[]
   guardrails: Guardrails
-}): { content: DataflowContent; errors: UserError[] } {
+  now: Date
+}): Promise<{ content: DataflowContent; errors: UserError[] }> {
   const { current, input, driver } = options
   const errors: UserError[] = []
   const fields = readFields(options, errors)
@@ -53,7 +55,7 @@ export function applyContent(options: {
     deduplicateBy,
     consentAttribute:
       input.consentAttribute === undefined ? current.consentAttribute : input.consentAttribute,
-    fileFormat: driver.delivery === 'FILE' ? readFormat(options, errors) : null,
+    fileFormat: driver.delivery === 'FILE' ? await readFormat(options, errors) : null,
   }
   errors.push(...checkTexts(input))
   if (input.consentAttribute != null) {
@@ -99,10 +101,19 @@ function readFields({ current, input, known, guardrails }: Options, errors: User
   return null
 }
 
-function readFormat({ current, input, guardrails }: Options, errors: UserError[]): FileFormat | null {
+async function readFormat(
+  { current, input, guardrails, now }: Options,
+  errors: UserError[],
+): Promise<FileFormat | null> {
   if (input.fileFormat == null && current.fileFormat) return current.fileFormat
-  const result = fileFormat(input.fileFormat ?? null, guardrails, ['input', 'fileFormat'])
-  if ('format' in result) return result.format
-  errors.push(...result.errors)
-  return null
+  const path = ['input', 'fileFormat']
+  const result = fileFormat(input.fileFormat ?? null, guardrails, path)
+  if ('errors' in result) {
+    errors.push(...result.errors)
+    return null
+  }
+  const { format } = result
+  if (format.publicKey === undefined) return format
+  errors.push(...(await checkPublicKey(format.publicKey, [...path, 'publicKey'], now)))
+  return format
 }

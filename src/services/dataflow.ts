@@ -90,12 +90,13 @@ export function dataflowService(ctx: ServiceContext) {
         const destination = await findUsable(session, input.destinationId, path)
         const driver = requireDriver(drivers.find(destination.type), destination.type, path)
         const known = fieldsOf(driver, destination.account)
-        const { content, errors } = applyContent({ current: EMPTY_CONTENT, input, driver, known, guardrails })
+        const now = clock()
+        const options = { current: EMPTY_CONTENT, input, driver, known, guardrails, now }
+        const { content, errors } = await applyContent(options)
         const target = { sandboxId, dataflowId: id, destinationId: destination.id }
         const plan = await planMappings(ctx, target, input.segments ?? [])
         if ('errors' in plan) throw new Refusal([...errors, ...plan.errors])
         if (errors.length > 0) throw new Refusal(errors)
-        const now = clock()
         const stamps = { state: 'ENABLED' as const, createdAt: now, updatedAt: now }
         const row = { id, sandboxId, destinationId: destination.id, ...content, ...stamps }
         await database.batch([...keep(destination), store.insert(row), ...plan.writes])
@@ -115,7 +116,8 @@ export function dataflowService(ctx: ServiceContext) {
         const destination = await findUsable(session, row.destinationId, ['input', 'id'])
         const driver = requireDriver(drivers.find(destination.type), destination.type, ['input', 'id'])
         const known = fieldsOf(driver, destination.account)
-        const { content, errors } = applyContent({ current: row, input, driver, known, guardrails })
+        const options = { current: row, input, driver, known, guardrails, now: clock() }
+        const { content, errors } = await applyContent(options)
         if (errors.length > 0) throw new Refusal(errors)
         const update = store.update(row, { ...content, updatedAt: changedAt(row, clock()) })
         await database.batch([...keep(destination), update])

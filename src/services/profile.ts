@@ -9,54 +9,20 @@ import {
   valueAt,
 } from '../domain/profile.ts'
 import { checkSafePath, normalizeName } from '../domain/text.ts'
-import { typeOf } from '../domain/value-type.ts'
 import type { ProfilePatch } from '../storage/capabilities.ts'
 import { StaleWrite } from '../storage/database.ts'
 import { type ProfileAttribute, profileStore } from '../storage/profile.ts'
 import type { Row } from '../storage/tables.ts'
 import type { ServiceContext } from './context.ts'
+import { profileAttributes } from './profile-attributes.ts'
 
-const MAX_ATTRIBUTES = 1_000
 const MAX_PUBLISHING_MS = 2_000
 
 export type ProfileService = ReturnType<typeof profileService>
 
 export function profileService({ database, clock }: ServiceContext) {
   const store = profileStore(database)
-  // One computation per sandbox and version, however many ask.
-  const computing = new Map<string, Promise<ProfileAttribute[]>>()
-
-  async function computeAttributes(sandboxId: string, version: number): Promise<ProfileAttribute[]> {
-    const [statistics, mixed] = await Promise.all([
-      database.attributeStatistics(sandboxId),
-      store.mixedPaths(sandboxId),
-    ])
-    const attributes = statistics
-      .sort((a, b) => b.profileCount - a.profileCount) // stable: the order of the columns among equals
-      .slice(0, MAX_ATTRIBUTES)
-      .map(({ path, kinds, profileCount, examples }) => {
-        const type = mixed.has(path) ? 'MIXED' : (typeOf(kinds) ?? 'MIXED')
-        return { path, type, profileCount, examples }
-      })
-    const row = { sandboxId, profilesVersion: version, stats: attributes, computedAt: clock() }
-    try {
-      await database.batch(store.keepAttributes(row))
-    } catch (error) {
-      if (!(error instanceof StaleWrite)) throw error // profiles have changed since: true then, and not kept
-    }
-    return attributes
-  }
-
-  async function currentAttributes(sandboxId: string): Promise<ProfileAttribute[]> {
-    const version = await store.version(sandboxId)
-    const known = await store.knownAttributes(sandboxId, version)
-    if (known) return known
-    const name = `${sandboxId} ${version}`
-    const running =
-      computing.get(name) ?? computeAttributes(sandboxId, version).finally(() => computing.delete(name))
-    computing.set(name, running)
-    return running
-  }
+  const attributesOf = profileAttributes({ database, clock })
 
   /** Waits for runs that are giving their files their names; not for ever, since one may have lost its worker. */
   async function untilPublished(sandboxId: string, runIds: string[]): Promise<void> {
@@ -112,7 +78,7 @@ export function profileService({ database, clock }: ServiceContext) {
      */
     async attributes(session: Session): Promise<ProfileAttribute[]> {
       authorize(session, 'metadata:read')
-      const attributes = await currentAttributes(session.sandbox.id)
+      const attributes = await attributesOf(session.sandbox.id)
       if (isAllowed(session, 'profiles:preview')) return attributes
       return attributes.map((attribute) => ({ ...attribute, examples: [] }))
     },

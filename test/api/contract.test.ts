@@ -21,8 +21,14 @@ const contract = buildSchema(readFileSync(new URL('../data/contract.graphql', im
 /** What this version has beyond the contract. */
 const ADDED = [
   'DestinationAccount.details',
+  'FileFormat.emptyValue',
+  'FileFormat.header',
   'FileFormat.neutralizeFormulas',
+  'FileFormat.publicKey',
+  'FileFormatInput.emptyValue',
+  'FileFormatInput.header',
   'FileFormatInput.neutralizeFormulas',
+  'FileFormatInput.publicKey',
   'UpdateDestinationInput.accountId',
 ]
 

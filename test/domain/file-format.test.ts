@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { type FileFormatInput, fileExtension, fileFormat } from '../../src/domain/file-format.ts'
+import {
+  columnTypeOf,
+  type FileFormatInput,
+  fileExtension,
+  fileFormat,
+  hasSchema,
+} from '../../src/domain/file-format.ts'
+import { csvFormat } from '../support/export-scene.ts'
 
 const path = ['input', 'fileFormat']
 const guardrails = { maxRowsPerFile: 5_000_000 }
@@ -17,6 +24,8 @@ describe('fileFormat', () => {
       quote: '"',
       escape: '"',
       nullValue: '',
+      emptyValue: '',
+      header: true,
       maxRowsPerFile: 5_000_000,
       manifest: true,
       neutralizeFormulas: true,
@@ -29,12 +38,18 @@ describe('fileFormat', () => {
     expect(fileFormat({ quote: "'" }, guardrails, path)).toMatchObject({ format: { escape: "'" } })
   })
 
-  it('says what is available', () => {
-    expect(errorsOf({ type: 'PARQUET', compression: 'ZSTD' })).toEqual([
-      ['type', 'PARQUET is not available. Available: CSV.'],
-      ['compression', 'ZSTD is not available. Available: NONE, GZIP.'],
-    ])
-    expect(errorsOf({ type: 'JSON' })).toHaveLength(1)
+  it('keeps what was chosen', () => {
+    const chosen = {
+      type: 'PARQUET',
+      compression: 'ZSTD',
+      nullValue: 'null',
+      emptyValue: '""',
+      header: false,
+      publicKey: 'armor',
+    } as const
+    expect(fileFormat({ ...chosen, publicKey: ' armor\n' }, guardrails, path)).toMatchObject({
+      format: chosen,
+    })
   })
 
   it.each<[FileFormatInput, string]>([
@@ -45,6 +60,10 @@ describe('fileFormat', () => {
     [{ escape: "'" }, 'escape'],
     [{ nullValue: 'a,b' }, 'nullValue'],
     [{ nullValue: '"' }, 'nullValue'],
+    [{ nullValue: '"""' }, 'nullValue'],
+    [{ emptyValue: 'a,b' }, 'emptyValue'],
+    [{ emptyValue: '"' }, 'emptyValue'],
+    [{ publicKey: 'x'.repeat(65_537) }, 'publicKey'],
     [{ nullValue: 'a\nb' }, 'nullValue'],
     [{ nullValue: '\ud800' }, 'nullValue'],
     [{ nullValue: 'x'.repeat(33) }, 'nullValue'],
@@ -59,10 +78,32 @@ describe('fileFormat', () => {
   it('takes every documented sign', () => {
     for (const delimiter of [',', ';', '\t', '|', ':']) expect(errorsOf({ delimiter })).toEqual([])
     expect(errorsOf({ escape: '\\', quote: "'", nullValue: 'NULL', maxRowsPerFile: 1 })).toEqual([])
+    for (const mark of ['null', '""', '']) expect(errorsOf({ nullValue: mark, emptyValue: mark })).toEqual([])
+    expect(errorsOf({ quote: "'", nullValue: "''" })).toEqual([])
   })
 
-  it('gives the extension of its files', () => {
-    expect(fileExtension({ type: 'CSV', compression: 'NONE' })).toBe('csv')
-    expect(fileExtension({ type: 'CSV', compression: 'GZIP' })).toBe('csv.gz')
+  it.each([
+    [{}, 'csv'],
+    [{ compression: 'GZIP' }, 'csv.gz'],
+    [{ compression: 'ZSTD' }, 'csv.zst'],
+    [{ type: 'JSON', compression: 'ZSTD' }, 'json.zst'],
+    [{ type: 'PARQUET' }, 'parquet'],
+    [{ type: 'PARQUET', compression: 'ZSTD' }, 'parquet'],
+    [{ publicKey: 'armor' }, 'csv.pgp'],
+    [{ type: 'JSON', compression: 'GZIP', publicKey: 'armor' }, 'json.gz.pgp'],
+    [{ type: 'PARQUET', compression: 'GZIP', publicKey: 'armor' }, 'parquet.pgp'],
+  ] as const)('of %j has files that end in .%s', (changes, extension) => {
+    expect(fileExtension({ ...csvFormat, ...changes })).toBe(extension)
+  })
+
+  it('has columns with types in Parquet alone: text where values disagree or there are none', () => {
+    expect([csvFormat, { ...csvFormat, type: 'PARQUET' as const }, null].map(hasSchema)).toEqual([
+      false,
+      true,
+      false,
+    ])
+    expect(
+      (['STRING', 'NUMBER', 'BOOLEAN', 'DATE_TIME', 'MIXED', undefined] as const).map(columnTypeOf),
+    ).toEqual(['STRING', 'NUMBER', 'BOOLEAN', 'DATE_TIME', 'STRING', 'STRING'])
   })
 })

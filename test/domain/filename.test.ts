@@ -63,6 +63,7 @@ describe('templates', () => {
     ['a./b', 'ends with a dot'],
     ['%WHATEVER%', 'unknown macro, %WHATEVER%; known are %DESTINATION%, '],
     ['%segment_id%', 'unknown macro'],
+    ['%custom-text%', 'text of your own stands without signs'],
     ['100%', 'belongs to no macro'],
     ['%%', 'belongs to no macro'],
     ['%SEGMENT_ID%%', 'belongs to no macro'],
@@ -96,6 +97,23 @@ describe('rendered names', () => {
     expect(render('%ORGANIZATION_NAME%-%DESTINATION_INSTANCE_ID%-%TIMESTAMP%')).toBe(
       'local_gateway-flow_0194-1795339805',
     )
+  })
+
+  it.each([
+    ['%DESTINATION%', 'Partner_A'],
+    ['%DESTINATION_NAME%', 'Partner_A'],
+    ['%SEGMENT_ID%', 'seg_0193'],
+    ['%SEGMENT_NAME%', 'Überfällige_Käufer'],
+    ['%DESTINATION_INSTANCE_ID%', 'flow_0194'],
+    ['%DESTINATION_INSTANCE_NAME%', 'nightly'],
+    ['%ORGANIZATION_NAME%', 'local_gateway'],
+    ['%SANDBOX_NAME%', 'prod'],
+    ['%DATETIME(YYYYMMdd_HHmmss)%', '20261122_093005'],
+    ['%TIMESTAMP%', '1795339805'],
+    ['custom text', 'custom text'],
+  ])('have %s filled in, in the name and in every folder', (macro, value) => {
+    expect(messages(`${macro}/x${macro}/${macro}y`)).toEqual([])
+    expect(render(`${macro}/x${macro}/${macro}y`)).toBe(`${value}/x${value}/${value}y`)
   })
 
   it.each([

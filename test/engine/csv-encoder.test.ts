@@ -56,8 +56,19 @@ describe('cells', () => {
     expect(encodeAll(options(['a']), line(1, [null])).text).toBe('""\r\n')
   })
 
+  it('tells an empty text from a missing value when asked to', () => {
+    const opts = options(['a', 'b'], { format: { ...format, nullValue: 'null', emptyValue: '""' } })
+    expect(encodeAll(opts, line(1, ['', null]) + line(2, [null, ''])).text).toBe('"",null\r\nnull,""\r\n')
+    const alone = options(['a'], { format: { ...format, emptyValue: '-' } })
+    expect(encodeAll(alone, line(1, ['']) + line(2, [null])).text).toBe('-\r\n""\r\n')
+  })
+
+  it('have no names above them when asked not to', () => {
+    expect(csvEncoder(options(['a'], { format: { ...format, header: false } })).header).toHaveLength(0)
+  })
+
   it('quotes header names like cells', () => {
-    expect(Buffer.from(csvEncoder(options(['a,b', 'c'])).header()).toString()).toBe('"a,b",c\r\n')
+    expect(Buffer.from(csvEncoder(options(['a,b', 'c'])).header).toString()).toBe('"a,b",c\r\n')
   })
 })
 
@@ -114,6 +125,7 @@ describe('CSV written is CSV read back', () => {
     delimiter: fc.constantFrom(',', ';', '\t', '|', ':'),
     quoting: fc.constantFrom(['"', '"'], ["'", "'"], ['"', '\\']),
     nullValue: fc.constantFrom('', 'null', '\\N'),
+    emptyValue: fc.constantFrom('', '-', 'an empty text'),
   })
   it('by csv-parse, in every dialect, whatever the cells hold', () => {
     fc.assert(
@@ -129,6 +141,7 @@ describe('CSV written is CSV read back', () => {
               quote,
               escape: escaping,
               nullValue: d.nullValue,
+              emptyValue: d.emptyValue,
               neutralizeFormulas: false,
             },
           })
@@ -140,7 +153,11 @@ describe('CSV written is CSV read back', () => {
             record_delimiter: '\r\n',
           })
           const asText = (value: unknown) =>
-            value === null ? d.nullValue : typeof value === 'string' ? value : JSON.stringify(value)
+            value === null
+              ? d.nullValue
+              : typeof value === 'string'
+                ? value || d.emptyValue
+                : JSON.stringify(value)
           expect(read).toEqual(rows.map((row) => row.map(asText)))
         },
       ),

@@ -111,7 +111,7 @@ describe('creating a dataflow', () => {
         { source: 'd', target: 'a' },
       ],
       consentAttribute: '.',
-      fileFormat: { type: 'PARQUET', maxRowsPerFile: 0 },
+      fileFormat: { delimiter: '-', maxRowsPerFile: 0 },
       segments: [
         mapping(good, { filenameTemplate: '.x/%WHAT%' }),
         mapping(good, { schedule: { ...schedule, startTime: '12:30', endDate: '2023-02-30' } }),
@@ -123,7 +123,7 @@ describe('creating a dataflow', () => {
       'INVALID_INPUT input.fields.1.target',
       'INVALID_INPUT input.fields.2.target',
       'INVALID_INPUT input.fields.3.target',
-      'INVALID_INPUT input.fileFormat.type',
+      'INVALID_INPUT input.fileFormat.delimiter',
       'INVALID_INPUT input.fileFormat.maxRowsPerFile',
       'INVALID_INPUT input.name',
       'INVALID_INPUT input.description',
