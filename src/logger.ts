@@ -14,6 +14,15 @@ const SECRETS = [
   'secretHash',
   'password',
   'privateKey',
+  'passphrase',
+  'accessKeyId',
+  'secretAccessKey',
+  'sessionToken',
+  'connectionString',
+  'sasUrl',
+  'apiKey',
+  'previousSecret',
+  'bearerToken',
 ]
 const PLACES = ['', '*.', '*.*.', '*.*.*.']
 

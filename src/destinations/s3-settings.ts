@@ -11,7 +11,11 @@ export const bucketSchema = z
     /^(?!xn--|\d+\.\d+\.\d+\.\d+$)[a-z0-9](?!.*(\.\.|\.-|-\.))[a-z0-9.-]{1,61}[a-z0-9]$/,
     'bucket is the name of a bucket: 3 to 63 small letters, digits, dots and hyphens.',
   )
-  .describe('The bucket that files are written to.')
+  .meta({
+    title: 'Bucket',
+    description: 'The bucket that files are written to. It must exist.',
+    examples: ['acme-audiences'],
+  })
 
 export const pathSchema = z
   .string()
@@ -23,4 +27,8 @@ export const pathSchema = z
   )
   .transform((path) => (path === '.' ? '' : path))
   .default('')
-  .describe('The folder in the bucket, e.g. "sales/daily"; empty for the bucket itself.')
+  .meta({
+    title: 'Folder',
+    description: 'The folder of the files in the bucket; empty for the bucket itself.',
+    examples: ['sales/daily'],
+  })

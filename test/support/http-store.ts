@@ -101,14 +101,34 @@ export const httpStoreDriver: Driver = {
   delivery: 'FILE',
   allowsAdHoc: true,
   account: {
-    settings: z.strictObject({ url: z.url(), user: z.string().min(1) }),
-    secrets: z.strictObject({ password: z.string().min(1) }),
+    settings: z.strictObject({
+      url: z.url().meta({
+        title: 'URL',
+        description: 'Where the server is.',
+        examples: ['https://files.example.com'],
+      }),
+      user: z
+        .string()
+        .min(1)
+        .meta({ title: 'User', description: 'The name of the user to log in as.', examples: ['acme'] }),
+    }),
+    secrets: z.strictObject({
+      password: z
+        .string()
+        .min(1)
+        .meta({ title: 'Password', description: "The user's password.", examples: ['correct horse'] }),
+    }),
     async verify(account, signal) {
       await call(loginOf(account), 'OPTIONS', '', { signal })
       return {}
     },
   },
-  settings: z.strictObject({ folder: z.string().min(1) }),
+  settings: z.strictObject({
+    folder: z
+      .string()
+      .min(1)
+      .meta({ title: 'Folder', description: 'The folder on the server.', examples: ['in'] }),
+  }),
   fields: [],
   deliverFiles: async (target) => delivery(target),
 }

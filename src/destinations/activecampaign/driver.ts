@@ -34,14 +34,19 @@ export function activeCampaign({ outbound }: { outbound: Outbound }): Driver {
           )
           .meta({
             title: 'Hostname',
-            description: 'Of the API URL under Settings > Developer in ActiveCampaign.',
+            description: 'Of the API URL under Settings > Developer in ActiveCampaign, without https://.',
+            examples: ['acme.api-us1.com'],
           }),
       }),
       secrets: z.strictObject({
         apiKey: z
           .string()
           .regex(/^[\x21-\x7e]{1,500}$/, 'apiKey is the key under Settings > Developer in ActiveCampaign.')
-          .meta({ title: 'API key' }),
+          .meta({
+            title: 'API key',
+            description: 'The key under Settings > Developer in ActiveCampaign.',
+            examples: ['0123456789abcdef'],
+          }),
       }),
       verify: async (account, signal) =>
         readAccount(activeCampaignApi({ outbound, login: loginOf(account), pace: spaced(signal), signal })),
@@ -50,7 +55,11 @@ export function activeCampaign({ outbound }: { outbound: Outbound }): Driver {
       listId: z
         .string()
         .regex(/^[1-9]\d{0,9}$/, 'listId is the number of a list, as text, e.g. "7".')
-        .meta({ title: 'List', description: "One of the account's lists: see its details." }),
+        .meta({
+          title: 'List',
+          description: "The number of one of the account's lists, which its details name.",
+          examples: ['7'],
+        }),
       tags: z
         .array(z.string().trim().min(1, 'A tag is not empty.').max(255, 'A tag has at most 255 characters.'))
         .max(MAX_TAGS, `There are at most ${MAX_TAGS} tags.`)

@@ -33,17 +33,18 @@ export function azureBlob({ outbound, callMs = 60_000 }: { outbound: Outbound; c
             .trim()
             .max(MAX_SECRET)
             .optional()
-            .describe(
-              'The connection string of the storage account, with its key or a shared access signature.',
-            ),
-          sasUrl: z
-            .string()
-            .trim()
-            .max(MAX_SECRET)
-            .optional()
-            .describe(
+            .meta({
+              title: 'Connection string',
+              description: 'Of the storage account, with its key or a shared access signature; or a SAS URL.',
+              examples: [
+                'DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net',
+              ],
+            }),
+          sasUrl: z.string().trim().max(MAX_SECRET).optional().meta({
+            title: 'SAS URL',
+            description:
               'The address of the storage account or of one container, with a shared access signature (rcwdl).',
-            ),
+          }),
         })
         .superRefine((secrets, ctx) => {
           const login = readLogin(secrets)
@@ -59,7 +60,11 @@ export function azureBlob({ outbound, callMs = 60_000 }: { outbound: Outbound; c
       container: z
         .string()
         .regex(CONTAINER, 'container has 3 to 63 small letters, digits and single hyphens.')
-        .describe('A container that exists.'),
+        .meta({
+          title: 'Container',
+          description: 'The container that files are written to. It must exist.',
+          examples: ['audiences'],
+        }),
       prefix: z
         .string()
         .max(500, 'prefix is at most 500 characters long.')
@@ -69,7 +74,11 @@ export function azureBlob({ outbound, callMs = 60_000 }: { outbound: Outbound; c
           'prefix is a relative folder, e.g. "sales/daily": no "..", no leading "/", no backslash.',
         )
         .default('')
-        .describe('The folder of the files in the container; empty: none.'),
+        .meta({
+          title: 'Folder',
+          description: 'The folder of the files in the container; empty for the container itself.',
+          examples: ['sales/daily'],
+        }),
     }),
     fields: [],
     refusalOf: (settings, account) => refusalOf(String(settings.container), account),

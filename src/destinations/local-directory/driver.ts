@@ -19,7 +19,12 @@ export function localDirectory({ exportRoot }: { exportRoot: string }): Driver {
         .refine(
           isConfined,
           'path is a relative folder below EXPORT_ROOT, e.g. "sales/daily": no "..", no leading "/", no backslash.',
-        ),
+        )
+        .meta({
+          title: 'Folder',
+          description: 'The folder of the files below EXPORT_ROOT; empty for EXPORT_ROOT itself.',
+          examples: ['sales/daily'],
+        }),
     }),
     fields: [],
     deliverFiles: (target) => localDelivery(exportRoot, target),

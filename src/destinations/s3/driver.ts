@@ -27,34 +27,56 @@ export function s3({ outbound }: { outbound: Outbound }): Driver {
 // Amazon's keys have 20 and 40 characters; other stores' have other shapes.
 const key = z.string().regex(/^[\x21-\x7e]{1,256}$/, 'A key has no white space, and at most 256 characters.')
 const secrets = z.strictObject({
-  accessKeyId: key.describe('The access key id of a user that may do no more than it must.'),
-  secretAccessKey: key,
+  accessKeyId: key.meta({
+    title: 'Access key id',
+    description: 'Of a user that may do no more than it must.',
+    examples: ['AKIAIOSFODNN7EXAMPLE'],
+  }),
+  secretAccessKey: key.meta({
+    title: 'Secret access key',
+    description: 'The secret that belongs to the access key id.',
+    examples: ['wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'],
+  }),
   sessionToken: z
     .string()
-    .regex(/^[\x21-\x7e]{1,8192}$/)
-    .describe('Only with temporary keys, which end by themselves.')
+    .regex(/^[\x21-\x7e]{1,8192}$/, 'sessionToken has no white space, and at most 8,192 characters.')
+    .meta({ title: 'Session token', description: 'Only with temporary keys, which end by themselves.' })
     .optional(),
 })
+
+const ENDPOINT =
+  'endpoint is an address such as https://minio.example.com:9000, with no path and no name or password in it.'
 
 function accountSettings(outbound: Outbound) {
   return z.strictObject({
     region: z
       .string()
       .regex(/^[a-zA-Z0-9-]{1,50}$/, 'region is the code of a region, e.g. eu-central-1.')
-      .describe(
-        'The region of the buckets, e.g. eu-central-1; what the store names, where it has none: auto.',
-      ),
+      .meta({
+        title: 'Region',
+        description:
+          'The region of the buckets; where the store has none, what it names instead, such as auto.',
+        examples: ['eu-central-1'],
+      }),
     endpoint: z
-      .url()
+      .url({ abort: true, error: ENDPOINT })
       .check((ctx) => {
         const refusal = refusalOf(ctx.value, outbound)
         if (refusal) ctx.issues.push({ code: 'custom', message: refusal, input: ctx.value })
       })
-      .describe('Where the store is, e.g. https://minio.example.com:9000; absent for Amazon.')
+      .meta({
+        title: 'Endpoint',
+        description: 'Where the store is; absent for Amazon.',
+        examples: ['https://minio.example.com'],
+      })
       .optional(),
     forcePathStyle: z
       .boolean()
-      .describe('Whether the bucket is named in the path; if absent, it is with an endpoint of your own.')
+      .meta({
+        title: 'Path style',
+        description:
+          'Whether the bucket is named in the path; if absent, it is with an endpoint of your own.',
+      })
       .optional(),
   })
 }
@@ -62,7 +84,7 @@ function accountSettings(outbound: Outbound) {
 function refusalOf(endpoint: string, outbound: Outbound): string | null {
   const { protocol, pathname, search, hash, username, password } = new URL(endpoint)
   if (!/^https?:$/.test(protocol) || username || password || search || hash || pathname !== '/') {
-    return 'endpoint is an address such as https://minio.example.com:9000, with no path and no name or password in it.'
+    return ENDPOINT
   }
   return outbound.refusalOf(endpoint)
 }
@@ -73,16 +95,22 @@ const settings = z
     path: pathSchema,
     serverSideEncryption: z
       .enum(['AES256', 'aws:kms'])
-      .describe('How the store encrypts what it keeps; absent: as the bucket says.')
+      .meta({
+        title: 'Server-side encryption',
+        description: 'How the store encrypts what it keeps; absent: as the bucket says.',
+      })
       .optional(),
     kmsKeyId: z
       .string()
       .regex(/^[\w:/-]{1,2048}$/, 'kmsKeyId is the id or ARN of a key.')
-      .describe('The key of aws:kms; absent: the one of the account.')
+      .meta({ title: 'KMS key', description: 'The key of aws:kms; absent: the one of the account.' })
       .optional(),
     checksum: z
       .enum(['SHA256', 'NONE'])
-      .describe('Whether the store keeps a checksum with the file; if absent, Amazon does and others do not.')
+      .meta({
+        title: 'Checksum',
+        description: 'Whether the store keeps one with each file; if absent, Amazon does and others do not.',
+      })
       .optional(),
   })
   .refine(({ kmsKeyId, serverSideEncryption }) => !kmsKeyId || serverSideEncryption === 'aws:kms', {

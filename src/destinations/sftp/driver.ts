@@ -51,9 +51,12 @@ export function sftp({ outbound, patience = PATIENCE }: SftpOptions): Driver {
           'path is a folder like "/srv/in" or, below the one where the login begins, "in/daily": no "..".',
         )
         .default('')
-        .describe(
-          'The folder on the server; one without a leading "/" is below the one where the login begins.',
-        ),
+        .meta({
+          title: 'Folder',
+          description:
+            'The folder on the server; without a leading "/" it is below the one where the login begins.',
+          examples: ['in/daily'],
+        }),
     }),
     fields: [],
     deliverFiles: (target) => deliver({ outbound, patience }, target),

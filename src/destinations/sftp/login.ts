@@ -29,13 +29,23 @@ export function accountSettings(outbound: Outbound) {
         .min(1)
         .max(255)
         .refine((host) => !host.includes(':') || net.isIPv6(host), 'host has no port in it: give it as port.')
-        .describe('Name or address of the server, e.g. sftp.example.com.'),
-      port: z.int().min(1).max(65_535).default(22),
+        .meta({
+          title: 'Host',
+          description: 'Name or address of the server.',
+          examples: ['sftp.example.com'],
+        }),
+      port: z
+        .int()
+        .min(1)
+        .max(65_535)
+        .default(22)
+        .meta({ title: 'Port', description: 'The port that the server listens on.' }),
       username: z
         .string()
         .min(1)
         .max(255)
-        .regex(/^\P{Cc}+$/u, 'username holds a control character.'),
+        .regex(/^\P{Cc}+$/u, 'username holds a control character.')
+        .meta({ title: 'User', description: 'The name of the user to log in as.', examples: ['acme'] }),
       hostKey: z
         .string()
         .regex(
@@ -44,9 +54,11 @@ export function accountSettings(outbound: Outbound) {
         )
         .transform((value) => value.replace(/=$/, ''))
         .optional()
-        .describe(
-          "The server's fingerprint (SHA256:…). Without one, the first login decides which key is trusted.",
-        ),
+        .meta({
+          title: 'Host key',
+          description:
+            "The server's fingerprint (SHA256:…). Without one, the first login decides which key is trusted.",
+        }),
     })
     .superRefine(({ host, port }, ctx) => {
       const refusal = outbound.refusalOf(net.isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`)
@@ -56,15 +68,27 @@ export function accountSettings(outbound: Outbound) {
 
 export const accountSecrets = z
   .strictObject({
-    password: z.string().min(1).max(1000).optional(),
-    privateKey: z
+    password: z
       .string()
       .min(1)
-      .max(32_000)
-      .transform(pemOf)
+      .max(1000)
       .optional()
-      .describe("A private key in OpenSSH's format or as PEM; base64 of either is taken, too."),
-    passphrase: z.string().min(1).max(1000).optional().describe('Of the private key, where it has one.'),
+      .meta({
+        title: 'Password',
+        description: "The user's password, where the server takes one.",
+        examples: ['correct horse battery staple'],
+      }),
+    privateKey: z.string().min(1).max(32_000).transform(pemOf).optional().meta({
+      title: 'Private key',
+      description:
+        "A key in OpenSSH's format or as PEM, in place of a password; base64 of either is taken, too.",
+    }),
+    passphrase: z
+      .string()
+      .min(1)
+      .max(1000)
+      .optional()
+      .meta({ title: 'Passphrase', description: 'Of the private key, where it has one.' }),
   })
   .superRefine(({ password, privateKey, passphrase }, ctx) => {
     const refuse = (path: string, message: string) => ctx.addIssue({ code: 'custom', path: [path], message })

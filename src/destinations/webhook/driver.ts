@@ -29,12 +29,17 @@ export function webhook({ outbound }: { outbound: Outbound }): Driver {
             ctx.addIssue(refusal)
             return z.NEVER
           })
-          .meta({ title: 'URL', description: 'Where messages are sent to, starting with https://.' }),
+          .meta({
+            title: 'URL',
+            description: 'Where messages are sent to, starting with https://.',
+            examples: ['https://example.com/hooks/audience'],
+          }),
       }),
       secrets: z.strictObject({
         secret: secret('secret').meta({
           title: 'Signing secret',
           description: 'Shared with the receiver: whsec_ and 24 to 64 random bytes in base64.',
+          examples: ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'],
         }),
         previousSecret: secret('previousSecret').optional().meta({
           title: 'Previous signing secret',
@@ -55,15 +60,13 @@ export function webhook({ outbound }: { outbound: Outbound }): Driver {
       },
     },
     settings: z.strictObject({
-      profilesPerMessage: z
-        .int()
-        .min(1)
-        .max(1_000)
-        .default(500)
-        .meta({ title: 'Profiles per message', description: 'At most; a message has at most 256 KiB, too.' }),
+      profilesPerMessage: z.int().min(1).max(1_000).default(500).meta({
+        title: 'Profiles per message',
+        description: 'How many at most; a message has at most 256 KiB, too.',
+      }),
       messagesPerSecond: z.int().min(1).max(100).default(10).meta({
         title: 'Messages per second',
-        description: 'At most, over everything that uses the account.',
+        description: 'How many at most, over everything that uses the account.',
       }),
     }),
     fields: [],

@@ -74,23 +74,26 @@ function driverOf(shape: DestinationTypeShape): Driver | null {
 
 const NOTHING = { type: 'object', additionalProperties: false }
 
-function jsonSchema(schema: z.ZodType | undefined): unknown {
-  return schema ? z.toJSONSchema(schema, { io: 'input' }) : NOTHING
+function jsonSchema(schema: z.ZodType | undefined, { writeOnly = false } = {}): unknown {
+  if (!schema) return NOTHING
+  return z.toJSONSchema(schema, {
+    io: 'input',
+    override({ zodSchema, jsonSchema }) {
+      // What is normalised loses its examples, which zod takes for examples of the outcome.
+      const { examples } = z.globalRegistry.get(zodSchema) ?? {}
+      if (Array.isArray(examples)) jsonSchema.examples = examples
+      if (writeOnly) jsonSchema.writeOnly = true
+    },
+  })
 }
 
 function accountSchema(account: DriverAccount | null | undefined): unknown {
   if (!account) return NOTHING
-  const writeOnly: Parameters<typeof z.toJSONSchema>[1] = {
-    io: 'input',
-    override: ({ jsonSchema }) => {
-      jsonSchema.writeOnly = true
-    },
-  }
   return {
     ...NOTHING,
     properties: {
       settings: jsonSchema(account.settings),
-      secrets: z.toJSONSchema(account.secrets, writeOnly),
+      secrets: jsonSchema(account.secrets, { writeOnly: true }),
     },
     required: ['settings', 'secrets'],
   }
