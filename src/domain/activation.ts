@@ -66,8 +66,16 @@ export interface ActivationFacts {
   /** Active ad-hoc runs by segment, and active scheduled runs by dataflow. */
   adHocRuns: ReadonlyMap<string, ActiveRun>
   scheduledRuns: ReadonlyMap<string, ActiveRun>
+  /** By pairKey: a field that the destination requires, and that no profile of the segment would fill. */
+  unfilled: ReadonlyMap<string, UnfilledField>
   now: Date
   limits: ActivationLimits
+}
+export interface UnfilledField {
+  /** What the destination calls it. */
+  target: string
+  /** The attribute that was to fill it. */
+  source: string
 }
 export interface ActivationLimits {
   maxSegmentsPerActivation: number

@@ -28,6 +28,7 @@ const ON_FACTS: Guardrail[] = [
   notTooSoon,
   segmentActive,
   snapshotExists,
+  requiredFieldsFilled,
   noRunInProgress,
   noScheduledRunInProgress,
 ]
@@ -170,6 +171,17 @@ function snapshotExists(facts: ActivationFacts): ActivationError[] {
     if (!segment || segment.snapshot) return []
     const message = `Segment ${quoted(segment.name)} was never evaluated. Evaluate it, then try again.`
     return [plain('NO_SNAPSHOT', path, message)]
+  })
+}
+
+/** A run of which the destination takes nobody is none. */
+function requiredFieldsFilled(facts: ActivationFacts): ActivationError[] {
+  return facts.request.orders.flatMap(({ dataflowId, segmentId, path }) => {
+    const unfilled = facts.unfilled.get(pairKey(dataflowId, segmentId))
+    if (!unfilled) return []
+    const name = facts.segments.get(segmentId)?.name ?? segmentId
+    const message = `The destination needs the field ${unfilled.target}, and no profile of segment ${quoted(name)} has the attribute ${unfilled.source} that is mapped to it. Map another attribute, or use another segment.`
+    return [plain('INVALID_INPUT', path, message)]
   })
 }
 

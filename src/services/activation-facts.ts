@@ -2,6 +2,7 @@ import { requireShared, type Session } from '../domain/access.ts'
 import type { ActivationFacts, ActivationRequest } from '../domain/activation.ts'
 import { type ActivationRows, activationFactsStore, type DataflowRow } from '../storage/activation-facts.ts'
 import type { ServiceContext } from './context.ts'
+import { unfilledFields } from './unfilled-fields.ts'
 
 export interface LoadedDataflow extends DataflowRow {
   destination: DataflowRow['destination'] & {
@@ -45,6 +46,7 @@ export async function loadFacts(
     ...rows,
     request,
     dataflows: new Map([...rows.dataflows].map(([id, dataflow]) => [id, withDriver(dataflow)])),
+    unfilled: await unfilledFields(ctx, request, rows),
     now: ctx.clock(),
     limits: ctx.guardrails,
   }

@@ -44,6 +44,19 @@ export function membershipStore(database: Database) {
           .where(and(gt(profiles.id, after), lte(profiles.id, upTo), condition)),
       ),
 
+    /** Whether any member has a value there; off the event loop, because it may have to look at all of them. */
+    async someMemberHas(version: number, path: string): Promise<boolean> {
+      const rows = await database.aside(
+        db
+          .select({ id: members.profileId })
+          .from(members)
+          .innerJoin(profiles, eq(profiles.id, members.profileId))
+          .where(and(eq(members.version, version), sql`${database.json.type(path)} is not null`))
+          .limit(1),
+      )
+      return rows.length > 0
+    },
+
     /** How many in the range are members of both versions. */
     async countStaying(version: number, before: number, { after, upTo }: IdRange): Promise<number> {
       const [row] = await db

@@ -59,6 +59,7 @@ function facts(
     mappings: new Map(map === null ? [] : [[pairKey('flow_1', 'seg_1'), { ...mapping, ...map }]]),
     adHocRuns: new Map(),
     scheduledRuns: new Map(),
+    unfilled: new Map(),
     now: NOW,
     limits: { maxSegmentsPerActivation: 80 },
     ...rest,
@@ -179,6 +180,17 @@ describe('each guardrail', () => {
     })
   })
 
+  it('names the field that a destination requires and nobody would fill', () => {
+    const unfilled = new Map([[pairKey('flow_1', 'seg_1'), { target: 'email', source: 'contact.mail' }]])
+    expect(only(facts({ unfilled }))).toEqual({
+      code: 'INVALID_INPUT',
+      message:
+        'The destination needs the field email, and no profile of segment "Buyers" has the attribute contact.mail that is mapped to it. Map another attribute, or use another segment.',
+      path: SEGMENT_PATH,
+    })
+    expect(retryViolations(facts({ unfilled }))).toEqual([])
+  })
+
   it('answers unknown ids with the words for what does not exist', () => {
     const found = violations(facts({ dataflows: new Map(), segments: new Map() }))
     expect(found).toEqual([
@@ -288,6 +300,9 @@ describe('any facts', () => {
       .map((all) => new Map(all.map(([a, b, value]) => [pairKey(a, b), value]))),
     adHocRuns: mapOf(runFacts),
     scheduledRuns: mapOf(runFacts),
+    unfilled: fc
+      .array(fc.tuple(id, id, fc.record({ target: fc.string(), source: fc.string() })))
+      .map((all) => new Map(all.map(([a, b, field]) => [pairKey(a, b), field]))),
     now: moment,
     limits: fc.record({ maxSegmentsPerActivation: fc.nat(100) }),
   })
