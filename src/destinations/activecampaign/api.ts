@@ -11,13 +11,12 @@ export interface Login {
 export const loginOf = ({ settings, secrets }: OpenAccount) =>
   ({ ...settings, ...secrets }) as unknown as Login
 
-// The limits of an account, whoever asks. Answers are as long on their way as they like, so that requests may arrive
-// closer together than they were sent: the stretches are a little longer than published.
-const REQUESTS: PaceBudget = { name: 'requests', requests: 5, perMs: 1_100 }
-const IMPORTS: PaceBudget = { name: 'imports', requests: 100, perMs: 60_500 }
-const SINGLE_IMPORTS: PaceBudget = { name: 'imports of one contact', requests: 20, perMs: 60_500 }
-/** Imports are two requests a second at the most: there is always room for them. */
-const QUESTIONS: PaceBudget = { name: 'questions', requests: 3, perMs: 1_100 }
+// The limits of an account, whoever asks.
+const REQUESTS: PaceBudget = { name: 'requests', requests: 5, perMs: 1_000 }
+const IMPORTS: PaceBudget = { name: 'imports', requests: 100, perMs: 60_000 }
+const SINGLE_IMPORTS: PaceBudget = { name: 'imports of one contact', requests: 20, perMs: 60_000 }
+/** Fewer than all: there is always room for an import. */
+const QUESTIONS: PaceBudget = { name: 'questions', requests: 3, perMs: 1_000 }
 
 const ANSWER_MS = 30_000
 /** A page of a hundred lists is about 100 KB. */
