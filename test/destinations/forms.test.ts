@@ -8,35 +8,20 @@ import { createOutbound } from '../../src/destinations/outbound.ts'
 import { driverRegistry } from '../../src/destinations/registry.ts'
 import { createLogger } from '../../src/logger.ts'
 import { type TestGateway, testGateway } from '../support/api.ts'
+import { type Form, type FormSchema, filled, formsOf, type TypeForms, typeForms } from '../support/forms.ts'
 import { httpStoreDriver } from '../support/http-store.ts'
-
-interface FormSchema {
-  type: string
-  title?: string
-  description?: string
-  default?: unknown
-  examples?: unknown[]
-  enum?: unknown[]
-  properties: Record<string, FormSchema>
-  required?: string[]
-  additionalProperties?: boolean
-  writeOnly?: boolean
-}
-type Form = Record<string, unknown>
 
 const drivers = driverRegistry({ exportRoot: '/exports', outbound: createOutbound({ allow: [] }) }, [
   httpStoreDriver,
 ]).list()
 const ajv = new Ajv2020({ strict: true, allErrors: true })
 ajvFormats.default(ajv)
-const nothing: FormSchema = { type: 'object', properties: {} }
 
 let gateway: TestGateway
-let types: { name: string; accountSchema: FormSchema; settingsSchema: FormSchema }[]
+let types: TypeForms[]
 beforeAll(async () => {
   gateway = await testGateway({ drivers: [httpStoreDriver] })
-  const answer = await gateway.data('{ destinationTypes { name accountSchema settingsSchema } }')
-  types = answer.destinationTypes
+  types = await typeForms(gateway)
 })
 afterAll(() => gateway.dispose())
 
@@ -45,22 +30,8 @@ it('destinationTypes has all that is in the registry', () => {
   expect(new Set(types.map(({ name }) => name)).size).toBe(types.length)
 })
 
-describe.each(drivers.map((driver) => [driver.type, driver] as const))('the forms of %s', (type, driver) => {
-  /** Each form as it is shown, beside what the driver takes. */
-  const forms = () => {
-    const found = types.find(({ name }) => name === type)
-    if (!found) throw new Error(`${type} is not told of`)
-    const { settings = nothing, secrets = nothing } = found.accountSchema.properties ?? {}
-    return [
-      { name: 'settings', schema: found.settingsSchema, takes: driver.settings },
-      ...(driver.account
-        ? [
-            { name: 'account settings', schema: settings, takes: driver.account.settings },
-            { name: 'account secrets', schema: secrets, takes: driver.account.secrets },
-          ]
-        : []),
-    ]
-  }
+describe.each(drivers.map((driver) => [driver.type, driver] as const))('the forms of %s', (_, driver) => {
+  const forms = () => formsOf(driver, types)
 
   it('can be drawn: each field has a title and a description, and nothing else may be sent', () => {
     for (const { name, schema } of forms()) {
@@ -115,20 +86,6 @@ describe.each(drivers.map((driver) => [driver.type, driver] as const))('the form
     for (const line of lines) expect(line).not.toContain('canary')
   })
 })
-
-/** What somebody fills in who follows the examples: what must be there, with each of the rest alone, and all of it. */
-function filled(schema: FormSchema): Form[] {
-  const value = ({ examples, default: preset, enum: choices }: FormSchema) =>
-    examples?.[0] ?? preset ?? choices?.[0]
-  const all = Object.entries(schema.properties).flatMap(([field, one]) =>
-    value(one) === undefined ? [] : [[field, value(one)] as const],
-  )
-  const isRequired = ([field]: readonly [string, unknown]) => schema.required?.includes(field) ?? false
-  const required = all.filter(isRequired)
-  const rest = all.filter((entry) => !isRequired(entry))
-  const forms = [required, ...rest.map((one) => [...required, one]), all]
-  return forms.map((entries) => Object.fromEntries(entries))
-}
 
 /** A form that is filled in after the examples, but for one field, which is anything or missing, or unknown. */
 function anyFilling(schema: FormSchema): fc.Arbitrary<Form> {

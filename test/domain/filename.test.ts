@@ -37,6 +37,7 @@ describe('templates', () => {
     expect(messages(template)).toEqual([])
   })
 
+  // Case 80 of the faults.
   it.each([
     ['../../x', 'begins with a dot'],
     ['a/../b', 'begins with a dot'],
@@ -116,6 +117,7 @@ describe('rendered names', () => {
     expect(render(`${macro}/x${macro}/${macro}y`)).toBe(`${value}/x${value}/${value}y`)
   })
 
+  // Case 81 of the faults.
   it.each([
     ['../../x', '_._x'],
     ['=cmd', 'cmd'],

@@ -18,6 +18,7 @@ const encodeAll = (opts: EncoderOptions, lines: string) => {
 }
 
 describe('cells', () => {
+  // Case 82 of the faults, from the formula on.
   it.each([
     ['plain', 'plain'],
     ['with, comma', '"with, comma"'],

@@ -48,7 +48,7 @@ export function sftp({ outbound, patience = PATIENCE }: SftpOptions): Driver {
         .transform((value) => value.replace(/(?!^)\/+$/, ''))
         .refine(
           isPath,
-          'path is a folder like "/srv/in" or, below the one where the login begins, "in/daily": no "..".',
+          'path is a folder like "/srv/in" or, below the one where the login begins, "in/daily": no "..", no backslash.',
         )
         .default('')
         .meta({
@@ -80,7 +80,7 @@ async function deliver(options: Required<SftpOptions>, target: DeliveryTarget): 
 
 function isPath(value: string): boolean {
   if (value === '' || value === '/' || value === '.') return true
-  if (!value.isWellFormed() || /\p{Cc}/u.test(value)) return false
+  if (!value.isWellFormed() || /[\p{Cc}\\]/u.test(value)) return false
   const steps = value.replace(/^\//, '').split('/')
   return steps.every((step) => step !== '' && step !== '.' && step !== '..' && Buffer.byteLength(step) <= 255)
 }
