@@ -1,10 +1,12 @@
 // The export thread: reads pages, encodes, hashes, compresses, and hands buffers to the main thread, which gives them
-// to the driver. At most a few buffers are on their way at a time, so memory does not depend on the segment's size.
+// to the driver. It carries out many orders at a time, page by page in turns: one that waits for a slow destination
+// holds up no other.
 import { setImmediate as turn } from 'node:timers/promises'
-import { parentPort } from 'node:worker_threads'
+import { type MessagePort, parentPort } from 'node:worker_threads'
 import type { RunPlan } from '../domain/model.ts'
-import type { ExportSource } from '../storage/capabilities.ts'
+import type { ExportReader, ExportSource } from '../storage/capabilities.ts'
 import { openExportReader } from '../storage/export-reader.ts'
+import { type Outlet, outlet } from './outlet.ts'
 import { partOutput } from './part-output.ts'
 import { readProfiles } from './profile-reader.ts'
 import type { ProfileRow } from './profile-rows.ts'
@@ -33,78 +35,83 @@ export type FromThread =
   | { type: 'part'; part: number; rows: number; bytes: number; sha256: string; afterProfileId: number }
   | { type: 'profiles'; rows: ProfileRow[]; lastProfileId: number }
   | { type: 'end' }
-/**
- * An order, when there is none under way; and one `taken` for every `data`, `page` and `profiles` that was dealt with:
- * the buffer of a `data` comes back to be filled again.
- */
-export type ToThread = { order: ExportOrder } | { taken: ArrayBuffer | null }
-
-const PAGE_ROWS = 2_000
-/** Messages on their way at a time: bounds the memory, whether rows are delivered or refused. */
-const MAX_UNTAKEN = 8
-/** A page's CSV fits, as a rule. */
-const BUFFER_BYTES = 256 * 1024
-
-const port = parentPort
-if (!port) throw new Error('export-thread.ts runs as a worker thread')
-let untaken = 0
-const waiting: (() => void)[] = []
-const free: ArrayBuffer[] = []
-port.on('message', async (message: ToThread) => {
-  if ('order' in message) {
-    await carryOut(message.order) // what it throws ends the thread, and is told as its error
-    post({ type: 'end' })
-    return
-  }
-  if (message.taken) free.push(message.taken)
-  untaken -= 1
-  waiting.shift()?.()
-})
-
-async function carryOut(order: ExportOrder): Promise<void> {
-  if ('part' in order) return exportAll(order)
-  await readProfiles(order, async (rows, lastProfileId) => {
-    await credit()
-    post({ type: 'profiles', rows, lastProfileId })
-  })
+  | { type: 'failed'; error: unknown }
+/** Goes to the thread; everything else goes through the order's port. */
+export interface NewOrder {
+  order: ExportOrder
+  port: MessagePort
+}
+/** For every `data`, `page` and `profiles` that was dealt with: the buffer of a `data` comes back to be filled again. */
+export interface ToThread {
+  taken: ArrayBuffer | null
 }
 
-async function exportAll({ source, plan, afterProfileId, part: firstPart }: FileOrder): Promise<void> {
-  const format = plan.fileFormat
-  if (format === null) throw new Error('the plan has no file format')
-  const reader = openExportReader(source, {
+const PAGE_ROWS = 2_000
+
+if (!parentPort) throw new Error('export-thread.ts runs as a worker thread')
+parentPort.on('message', ({ order, port }: NewOrder) => void carryOut(order, outlet(port)))
+
+/** Ends with the order, or when it is left: then what is under way waits for room that never comes, and is forgotten. */
+async function carryOut(order: ExportOrder, out: Outlet): Promise<void> {
+  try {
+    const reader = openReader(order)
+    try {
+      const work = 'part' in order ? exportAll(order, reader, out) : readProfiles(order, reader, out)
+      await Promise.race([work, out.left])
+    } finally {
+      await reader.close()
+    }
+    out.post({ type: 'end' })
+  } catch (error) {
+    out.post({ type: 'failed', error })
+  } finally {
+    out.close()
+  }
+}
+
+function openReader(order: ExportOrder): ExportReader {
+  const { source, plan } = order
+  const sent = 'part' in order ? null : order.sent
+  return openExportReader(source, {
     version: plan.snapshot.version,
     refusedIn: plan.refusedIn ?? null,
     paths: plan.fields.map((field) => field.source),
-    deduplicateBy: plan.deduplicateBy,
-    required: plan.fields.filter((field) => field.required).map((field) => field.source),
-    consent: plan.consentAttribute,
-    sent: null,
+    // What was sent once is not judged again.
+    deduplicateBy: sent ? [] : plan.deduplicateBy,
+    required: sent ? [] : plan.fields.filter((field) => field.required).map((field) => field.source),
+    consent: sent ? null : plan.consentAttribute,
+    sent,
   })
+}
+
+async function exportAll(order: FileOrder, reader: ExportReader, out: Outlet): Promise<void> {
+  const { plan, afterProfileId, part: firstPart } = order
+  const format = plan.fileFormat
+  if (format === null) throw new Error('the plan has no file format')
   const encoder = rowEncoder({ columns: plan.fields, hasConsent: plan.consentAttribute !== null, format })
   const { header } = encoder
   await reader.prepare()
 
   let number = firstPart
-  let part = partOutput(format, send)
+  let part = partOutput(format, out.send)
   let rows = 0
   let last = afterProfileId
   const isFull = () => rows === format.maxRowsPerFile
   const endPart = async () => {
     const { bytes, sha256 } = await part.end()
-    post({ type: 'part', part: number, rows, bytes, sha256, afterProfileId: last })
+    out.post({ type: 'part', part: number, rows, bytes, sha256, afterProfileId: last })
   }
   const nextPart = async () => {
     await endPart()
     number += 1
-    part = partOutput(format, send)
+    part = partOutput(format, out.send)
     rows = 0
     await part.write(header)
   }
 
   await part.write(header)
   for (;;) {
-    await turn() // lets the compressor and the main thread be heard
+    await turn() // lets the compressor, the main thread and other orders be heard
     const page = await reader.page(last, PAGE_ROWS)
     if (page === null) break
     let offset = 0
@@ -119,35 +126,9 @@ async function exportAll({ source, plan, afterProfileId, part: firstPart }: File
       offset = encoded.consumed
       last = encoded.lastProfileId
       const received = encoded.rows + encoded.rejected.length
-      await credit()
-      post({ type: 'page', received, exported: encoded.rows, rejected: encoded.rejected })
+      await out.hand({ type: 'page', received, exported: encoded.rows, rejected: encoded.rejected })
     }
   }
   if (!isFull()) await part.write(encoder.end())
   await endPart()
-  await reader.close()
-}
-
-/** Hands a copy to the main thread, in a buffer that comes back. */
-async function send(bytes: Uint8Array): Promise<void> {
-  await credit()
-  const spare = free.pop()
-  const buffer =
-    spare && spare.byteLength >= bytes.length ? spare : new ArrayBuffer(Math.max(bytes.length, BUFFER_BYTES))
-  const copy = new Uint8Array(buffer, 0, bytes.length)
-  copy.set(bytes)
-  port?.postMessage({ type: 'data', bytes: copy } satisfies FromThread, [buffer])
-}
-
-async function credit(): Promise<void> {
-  while (untaken >= MAX_UNTAKEN) {
-    await new Promise<void>((resolve) => {
-      waiting.push(resolve)
-    })
-  }
-  untaken += 1
-}
-
-function post(message: FromThread): void {
-  port?.postMessage(message)
 }

@@ -13,6 +13,7 @@ import { type Budgets, budgets } from './budgets.ts'
 import { withDelivery } from './delivery.ts'
 import { type ExportThreads, exportThreads } from './export-threads.ts'
 import { exportRun, fileCheckpoint } from './exporter.ts'
+import { type Lanes, lanes } from './lanes.ts'
 import { exportProfiles, profileCheckpoint } from './profile-exporter.ts'
 import { notBelow } from './progress.ts'
 import { systemTimer, type Timer } from './timer.ts'
@@ -21,6 +22,11 @@ const POLL_MS = 500
 const WATCH_MS = 500
 const MAX_ATTEMPTS = 5
 const MAX_BACKOFF_MS = 60_000
+/** Runs under way beyond those that keep the threads busy: destinations that hang may hold so many. */
+const MAX_WAITING = 32
+/** How long a driver may take to notice that its run was stopped. */
+const MAX_STOPPING_MS = 10_000
+const MAX_DISCARDING_MS = 15_000
 
 export interface RunWorkerOptions {
   database: Database
@@ -30,7 +36,7 @@ export interface RunWorkerOptions {
   log: Logger
   /** This process, as `database.life` knows it. */
   processId: string
-  /** Runs exported at the same time. */
+  /** Export threads. More runs than that may be under way: most of them wait for their destinations. */
   concurrency: number
   /** What waiting goes by; the time of the machine unless given. */
   timer?: Timer
@@ -41,30 +47,37 @@ export type RunWorker = ReturnType<typeof runWorker>
 export function runWorker(options: RunWorkerOptions) {
   const { database, clock, log } = options
   const lease = runLease(database, options.processId)
-  const threads = exportThreads()
+  const threads = exportThreads(options.concurrency)
   const { timer = systemTimer } = options
-  const parts = { ...options, lease, threads, timer, budgets: budgets(timer) }
+  const traffic = lanes(timer)
+  const parts = { ...options, lease, threads, timer, budgets: budgets(timer), lanes: traffic }
+  const maxActive = options.concurrency + MAX_WAITING
   const stopping = new AbortController()
   const active = new Set<Promise<void>>()
   let loop: Promise<void> = Promise.resolve()
 
   const work = async () => {
     while (!stopping.signal.aborted) {
-      const run = active.size < options.concurrency ? await claim() : null
+      const run = active.size < maxActive ? await claim() : null
       if (!run) {
         await database.wake.wait('runs', POLL_MS, stopping.signal)
         continue
       }
+      const leave = traffic.enter(run.destinationId, limitOf(run))
       const task: Promise<void> = seeThrough({ ...parts, run, stopping: stopping.signal }).finally(() => {
         active.delete(task)
+        leave()
         database.wake.notify('runs')
       })
       active.add(task)
     }
   }
+  /** Requests of one destination go one after the other; files as many at once as there are threads, and two at least. */
+  const limitOf = ({ plan }: Row<'runs'>): number =>
+    options.drivers.find(plan.destination.type)?.delivery === 'FILE' ? Math.max(2, options.concurrency) : 1
   const claim = async () => {
     try {
-      return await lease.claim(clock())
+      return await lease.claim(clock(), traffic.closed())
     } catch (error) {
       log.error({ error }, 'the queue could not be read; trying again')
       return null
@@ -100,6 +113,7 @@ interface Task extends RunWorkerOptions {
   threads: ExportThreads
   timer: Timer
   budgets: Budgets
+  lanes: Lanes
   run: Row<'runs'>
   stopping: AbortSignal
 }
@@ -112,6 +126,7 @@ async function seeThrough(task: Task): Promise<void> {
   try {
     if (run.status === 'CANCELLING') throw new Cancelling()
     await deliver(task, claim, AbortSignal.any([task.stopping, watch.signal]))
+    task.lanes.answered(run.destinationId)
     await lease.end(claim, { status: 'SUCCESS' }, clock())
     log.info({ runId: run.id }, 'run succeeded')
   } catch (error) {
@@ -129,13 +144,31 @@ async function seeThrough(task: Task): Promise<void> {
 async function deliver(task: Task, claim: Claim, signal: AbortSignal): Promise<void> {
   const { run, database, lease, threads, clock, timer } = task
   const context = { database, lease, threads, clock, run, claim, signal }
-  await withDelivery(
+  const delivering = withDelivery(
     { ...task, signal },
     {
       files: (delivery) => exportRun({ ...context, delivery, extension: extensionOf(run) }),
       profiles: (delivery) => exportProfiles({ ...context, delivery, timer }),
     },
   )
+  await endedSoonAfter(signal, delivering)
+}
+
+/** What the work comes to; a driver that does not notice that it is to stop is left behind, with the signal's reason. */
+async function endedSoonAfter(signal: AbortSignal, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const leftBehind = new Promise<never>((_, reject) => {
+    const leave = () => {
+      timer = setTimeout(() => reject(signal.reason), MAX_STOPPING_MS)
+    }
+    if (signal.aborted) leave()
+    else signal.addEventListener('abort', leave, { once: true })
+  })
+  try {
+    await Promise.race([work, leftBehind])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 function extensionOf({ id, plan }: Row<'runs'>): string {
@@ -169,6 +202,9 @@ async function settle(task: Task, claim: Claim, thrown: unknown): Promise<void> 
     return
   }
   const failure = failureOf(error)
+  if (error instanceof DeliveryError) {
+    task.lanes[error.code === 'UNAVAILABLE' ? 'failed' : 'answered'](run.destinationId)
+  }
   const isLast = !failure.retryable || run.attempt >= MAX_ATTEMPTS
   log[isLast ? 'error' : 'warn'](
     { runId: run.id, attempt: run.attempt, error },
@@ -196,9 +232,9 @@ async function discardParts(task: Task): Promise<void> {
   const { run, log } = task
   try {
     const name = fileCheckpoint(run)?.baseName ?? run.plan.fileName ?? run.id
-    const { signal } = new AbortController()
+    const signal = AbortSignal.timeout(MAX_DISCARDING_MS)
     const files = (delivery: FileDelivery) => delivery.discard(name, [])
-    await withDelivery({ ...task, signal }, { files, profiles: async () => {} })
+    await endedSoonAfter(signal, withDelivery({ ...task, signal }, { files, profiles: async () => {} }))
   } catch (error) {
     log.warn({ runId: run.id, error }, 'temporary files of the run could not be removed')
   }

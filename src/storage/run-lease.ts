@@ -1,6 +1,6 @@
 // How a worker holds a run and moves it on. Every write carries the fencing token of the claim: a worker that was
 // thought dead and comes back finds its writes refused (StaleWrite), and lets go.
-import { and, asc, eq, inArray, lte, or, sql } from 'drizzle-orm'
+import { and, asc, eq, inArray, lte, notInArray, or, sql } from 'drizzle-orm'
 import type {
   FinishedPart,
   ProfileCheckpoint,
@@ -63,15 +63,22 @@ export function runLease(database: Database, processId: string) {
   })
 
   return {
-    /** Takes the oldest run that nobody holds: queued, or left by a holder that is dead or silent for too long. */
-    async claim(at: Date): Promise<Row<'runs'> | null> {
+    /**
+     * Takes the oldest run that nobody holds: queued, or left by a holder that is dead or silent for too long. Those of
+     * destinations to pass over only if they are to be cancelled.
+     */
+    async claim(at: Date, passOver: readonly string[] = []): Promise<Row<'runs'> | null> {
       const held = sql`${isActive(tables)} and ${runs.status} <> 'QUEUED'`
       const free = or(eq(runs.status, 'QUEUED'), await isLeft(database, { table: runs, held, at }))
+      const isWanted =
+        passOver.length > 0
+          ? or(notInArray(runs.destinationId, [...passOver]), eq(runs.status, 'CANCELLING'))
+          : undefined
       const candidates = await database.skipLocked(
         db
           .select()
           .from(runs)
-          .where(and(isActive(tables), free))
+          .where(and(isActive(tables), free, isWanted))
           .orderBy(asc(runs.createdAt), asc(runs.id))
           .limit(5),
       )

@@ -3,6 +3,7 @@ import { SQLiteSyncDialect } from 'drizzle-orm/sqlite-core'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { createStores } from '../../src/graphql/stores.ts'
 import { latestRunsOf } from '../../src/storage/latest-run.ts'
+import { runLease } from '../../src/storage/run-lease.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { statementsOf } from '../support/statements.ts'
 
@@ -83,6 +84,16 @@ it('every list below an object searches by the object, not through all rows of t
         new RegExp(`SEARCH \\w+ USING (COVERING )?INDEX ${index} |PRIMARY KEY \\(run_id=`),
       )
       expect(plan).not.toContain('SCAN found')
+    }
+  }
+})
+
+it('a worker looks for a run among the active ones alone, whichever destinations it passes over', async () => {
+  const lease = runLease(test.database, 'me')
+  for (const passOver of [[], ['dst_1'], ['dst_1', 'dst_2']]) {
+    const statements = await statementsOf(() => lease.claim(new Date(), passOver))
+    for (const sql of statements) {
+      expect(await planOf(sql, sql.split('?').length - 1), sql).toContain('SCAN runs USING INDEX runs_active')
     }
   }
 })

@@ -10,6 +10,7 @@ import { worldOf } from './activation.ts'
 import { type ContactApi, contactApiDriver } from './contact-api.ts'
 import { silent, type TestDatabase } from './database.ts'
 import { aQueuedRun, aSnapshot } from './export-scene.ts'
+import { httpStoreDriver } from './http-store.ts'
 import { toLoopback } from './outbound.ts'
 
 /** A queued run that sends people with these attributes to the API. */
@@ -36,6 +37,21 @@ export async function aContactRun(
   })
 }
 
+/** A queued run that sends the snapshot's people as a file to an HTTP store at this address. */
+export async function aStoreRun(test: TestDatabase, url: string, people: Record<string, unknown>[]) {
+  const id = test.ctx.newId('destinationAccount')
+  const secrets = sealSecrets(test.ctx.vault, { password: 'p' }, id)
+  const settings = { url, user: 'u' }
+  await worldOf(test, test.sandboxId).account({ id, type: 'HTTP_STORE', settings, secrets })
+  const destination = {
+    id: test.ctx.newId('destination'),
+    name: url,
+    type: 'HTTP_STORE',
+    settings: { folder: 'out' },
+  }
+  return aQueuedRun(test, await aSnapshot(test, people), { destination, accountId: id })
+}
+
 export const emails = (count: number, from = 0) =>
   Array.from({ length: count }, (_, n) => ({ email: `p${from + n}@example.com`, name: `Person ${from + n}` }))
 
@@ -45,7 +61,7 @@ export function startRunWorker(test: TestDatabase, options: { concurrency?: numb
   const { database, ctx } = test
   database.life.register(processId)
   const registry = { exportRoot: test.exportRoot, outbound: toLoopback }
-  const drivers = driverRegistry(registry, [contactApiDriver])
+  const drivers = driverRegistry(registry, [contactApiDriver, httpStoreDriver])
   const { vault, clock } = ctx
   const worker = runWorker({
     database,

@@ -57,7 +57,7 @@ export async function aQueuedRun(
     id: newId('run'),
     sandboxId,
     dataflowId: ids.dataflow,
-    destinationId: ids.destination,
+    destinationId: plan.destination?.id ?? ids.destination,
     segmentId: ids.segment,
     mappingId: newId('segmentMapping'),
     snapshotId: snapshot.id,

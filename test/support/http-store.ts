@@ -146,7 +146,7 @@ function delivery({ runId, fence, settings, account, signal }: DeliveryTarget): 
   }
   return {
     exists: async (name) => (await read(final(name))) !== null,
-    openPart: async (name) => upload(login, temporary(name, fence)),
+    openPart: async (name) => upload(login, temporary(name, fence), signal),
     hasPart: async (part) => (await read(temporary(part.name, part.fence)))?.length === part.bytes,
     async publish(part, { replace }) {
       const { name, sha256 } = part
@@ -185,9 +185,9 @@ async function call(
   throw refused(response.status, await response.text())
 }
 
-function upload(login: Login, name: string): PartWriter {
+function upload(login: Login, name: string, signal: AbortSignal): PartWriter {
   const url = `${login.url}/${encodeURIComponent(name)}`
-  const request = http.request(url, { method: 'PUT', headers: headers(login) })
+  const request = http.request(url, { method: 'PUT', headers: headers(login), signal })
   const answered = new Promise<http.IncomingMessage>((resolve, reject) => {
     request.on('response', resolve).on('error', reject)
   })
