@@ -1,12 +1,11 @@
 // A name is looked up once, everything it leads to is checked, and the connection goes to what was checked: a name
 // server that answers differently the next time changes nothing.
 import dns from 'node:dns/promises'
+import { once } from 'node:events'
 import net from 'node:net'
 import { networkError, noAnswer, refusedAddress } from './outbound-error.ts'
 import { parseHost } from './outbound-host.ts'
 import type { OutboundRules } from './outbound-rules.ts'
-
-const CONNECT_TIMEOUT_MS = 10_000
 
 export interface ConnectTarget {
   host: string
@@ -24,7 +23,7 @@ export const systemLookup: Lookup = async (name) =>
 /** Makes `connect` of Outbound, which knows plain HTTP too. */
 export function checkedConnect(
   rules: OutboundRules,
-  { lookup = systemLookup, timeoutMs = CONNECT_TIMEOUT_MS }: { lookup?: Lookup; timeoutMs?: number },
+  { lookup, timeoutMs }: { lookup: Lookup; timeoutMs: number },
 ): Connect {
   return async ({ host, port, signal }, { isPlain } = { isPlain: false }) => {
     const parsed = parseHost(host)
@@ -40,7 +39,7 @@ export function checkedConnect(
     try {
       const addresses = net.isIP(name) ? [name] : await before(deadline, lookup(name))
       for (const address of addresses) check(address)
-      const socket = await before(deadline, opened(name, port, addresses, deadline))
+      const socket = await opened(name, port, addresses, deadline)
       try {
         check(socket.remoteAddress ?? '')
       } catch (error) {
@@ -66,17 +65,13 @@ async function opened(
   // Never the system's: the addresses are those that were checked. All of them, whatever is asked for.
   const lookup: net.LookupFunction = (_name, _options, callback) => callback(null, answers)
   const socket = net.connect({ host, port, lookup, autoSelectFamily: true, noDelay: true, keepAlive: true })
-  const abort = () => socket.destroy()
-  signal.addEventListener('abort', abort, { once: true })
   try {
-    await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve).once('error', reject).once('close', reject)
-    })
-  } finally {
-    signal.removeEventListener('abort', abort)
-    socket.removeAllListeners('error').removeAllListeners('close')
+    await once(socket, 'connect', { signal })
+    return socket
+  } catch (error) {
+    socket.on('error', () => {}).destroy() // what else it has to say
+    throw error
   }
-  return socket
 }
 
 /** The promise's result, or the abort, whichever comes first. */

@@ -1,6 +1,7 @@
 // HTTP over checked connections. No proxy of the environment has a say: a proxy would look names up again.
-import type http from 'node:http'
+import http from 'node:http'
 import https from 'node:https'
+import net from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Agent, buildConnector, Request as UndiciRequest, fetch as undiciFetch } from 'undici'
 import { DeliveryError } from './driver.ts'
@@ -8,14 +9,30 @@ import type { Connect } from './outbound-connect.ts'
 import { networkError, noAnswer, oneLine, refusedAddress } from './outbound-error.ts'
 import type { OutboundRules } from './outbound-rules.ts'
 
-/** A connection on which nothing moves for so long is given up. */
-const IDLE_TIMEOUT_MS = 60_000
+export interface HttpTimeouts {
+  /** For the name, the connection, and TLS over it, each. */
+  connectMs: number
+  /** A connection on which nothing moves for so long is given up. */
+  idleMs: number
+}
+
 const MAX_SOCKETS = 64
 
 type Created = (error: Error | null, socket?: Duplex) => void
 
-/** An agent whose connections are all checked; `secure` puts TLS over them. */
-export function checkedAgent<T extends http.Agent>(agent: T, connect: Connect): T {
+export const checkedHttpAgent = (connect: Connect, timeouts: HttpTimeouts) =>
+  checked(new http.Agent(agentOptions(timeouts)), connect, timeouts)
+export const checkedHttpsAgent = (connect: Connect, timeouts: HttpTimeouts) =>
+  checked(new https.Agent(agentOptions(timeouts)), connect, timeouts)
+
+const agentOptions = ({ idleMs }: HttpTimeouts) => ({
+  keepAlive: true,
+  maxSockets: MAX_SOCKETS,
+  timeout: idleMs,
+})
+
+/** The agent, but that its connections are made and checked elsewhere; what is its own is TLS. */
+function checked<T extends http.Agent>(agent: T, connect: Connect, { idleMs }: HttpTimeouts): T {
   const isPlain = !(agent instanceof https.Agent)
   const secure = agent.createConnection.bind(agent)
   agent.createConnection = (options, callback) => {
@@ -24,7 +41,9 @@ export function checkedAgent<T extends http.Agent>(agent: T, connect: Connect): 
     connect({ host: host ?? '', port: Number(port), signal: signal ?? undefined }, { isPlain }).then(
       (raw) => {
         const socket = isPlain ? raw : secure({ ...options, socket: raw } as http.ClientRequestArgs)
-        socket?.on('timeout', () => socket.destroy(noAnswer(host ?? '', IDLE_TIMEOUT_MS)))
+        if (socket instanceof net.Socket) {
+          socket.setTimeout(idleMs).on('timeout', () => socket.destroy(noAnswer(host ?? '', idleMs)))
+        }
         done(null, socket ?? undefined)
       },
       (error: Error) => done(error),
@@ -34,15 +53,17 @@ export function checkedAgent<T extends http.Agent>(agent: T, connect: Connect): 
   return agent
 }
 
-export const agentOptions = { keepAlive: true, maxSockets: MAX_SOCKETS, timeout: IDLE_TIMEOUT_MS }
-
 /** As the standard function, over checked connections. */
-export function checkedFetch(rules: OutboundRules, connect: Connect): typeof fetch {
-  const secure = buildConnector({ timeout: 0 })
+export function checkedFetch(
+  rules: OutboundRules,
+  connect: Connect,
+  { connectMs, idleMs }: HttpTimeouts,
+): typeof fetch {
+  const secure = buildConnector({ timeout: connectMs })
   const agent = new Agent({
     connections: MAX_SOCKETS,
-    headersTimeout: IDLE_TIMEOUT_MS,
-    bodyTimeout: IDLE_TIMEOUT_MS,
+    headersTimeout: idleMs,
+    bodyTimeout: idleMs,
     connect(options, callback) {
       const { hostname, protocol, port } = options
       const isPlain = protocol === 'http:'
@@ -53,7 +74,7 @@ export function checkedFetch(rules: OutboundRules, connect: Connect): typeof fet
     },
   })
 
-  const checked = async (input: string | URL | Request, init?: RequestInit) => {
+  const checkedOne = async (input: string | URL | Request, init?: RequestInit) => {
     const url = new URL(input instanceof Request ? input.url : input)
     const refusal = rules.refusalOf(url.href)
     if (refusal) throw refusedAddress(refusal)
@@ -69,7 +90,7 @@ export function checkedFetch(rules: OutboundRules, connect: Connect): typeof fet
       throw networkError(error, url.host) ?? (init?.signal?.aborted ? error : failedFetch(error, url.host))
     }
   }
-  return checked as unknown as typeof fetch // the same standard, two declarations of it
+  return checkedOne as unknown as typeof fetch // the same standard, two declarations of it
 }
 
 /** What else goes wrong between sending and an answer is told in the cause: no HTTP, too many redirects. */

@@ -1,9 +1,9 @@
 // The one way out of the gateway to addresses that users gave: every connection of every driver is made through it.
-import http from 'node:http'
-import https from 'node:https'
+import type http from 'node:http'
+import type https from 'node:https'
 import type net from 'node:net'
-import { checkedConnect, type Lookup } from './outbound-connect.ts'
-import { agentOptions, checkedAgent, checkedFetch } from './outbound-http.ts'
+import { checkedConnect, type Lookup, systemLookup } from './outbound-connect.ts'
+import { checkedFetch, checkedHttpAgent, checkedHttpsAgent, type HttpTimeouts } from './outbound-http.ts'
 import { outboundRules } from './outbound-rules.ts'
 
 export interface Outbound {
@@ -35,24 +35,23 @@ export interface Outbound {
 /**
  * @param options.allow entries of OUTBOUND_ALLOW: what may be reached besides the public internet
  * @param options.lookup in place of the system's
+ * @param options.timeouts in milliseconds
  * @throws Error for a wrong entry
  */
 export function createOutbound(options: {
   allow: readonly string[]
   lookup?: Lookup
-  connectTimeoutMs?: number
+  timeouts?: Partial<HttpTimeouts>
 }): Outbound {
+  const { lookup = systemLookup } = options
+  const timeouts = { connectMs: 10_000, idleMs: 60_000, ...options.timeouts }
   const rules = outboundRules(options.allow)
-  const { lookup, connectTimeoutMs } = options
-  const connect = checkedConnect(rules, {
-    ...(lookup && { lookup }),
-    ...(connectTimeoutMs && { timeoutMs: connectTimeoutMs }),
-  })
+  const connect = checkedConnect(rules, { lookup, timeoutMs: timeouts.connectMs })
   return {
     refusalOf: rules.refusalOf,
     connect: (target) => connect(target),
-    httpAgent: checkedAgent(new http.Agent(agentOptions), connect),
-    httpsAgent: checkedAgent(new https.Agent(agentOptions), connect),
-    fetch: checkedFetch(rules, connect),
+    httpAgent: checkedHttpAgent(connect, timeouts),
+    httpsAgent: checkedHttpsAgent(connect, timeouts),
+    fetch: checkedFetch(rules, connect, timeouts),
   }
 }

@@ -111,7 +111,7 @@ describe('a connection', () => {
 
   it('waits for a name server no longer than it should, and not after an abort', async () => {
     const lookup = () => new Promise<string[]>(() => {})
-    const slow = createOutbound({ allow: ['*'], lookup, connectTimeoutMs: 30 })
+    const slow = createOutbound({ allow: ['*'], lookup, timeouts: { connectMs: 30 } })
     await expect(slow.connect({ host: 'a.example.com', port, signal: never })).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       message: 'a.example.com does not answer within 0.03 s.',
@@ -126,7 +126,7 @@ describe('a connection', () => {
   })
 
   it('stays open after its time limit once it is made', async () => {
-    const quick = createOutbound({ allow: ['127.0.0.1'], connectTimeoutMs: 200 })
+    const quick = createOutbound({ allow: ['127.0.0.1'], timeouts: { connectMs: 200 } })
     const controller = new AbortController()
     const socket = await quick.connect({ host: '127.0.0.1', port, signal: controller.signal })
     await new Promise((resolve) => setTimeout(resolve, 400))

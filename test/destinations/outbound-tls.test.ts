@@ -1,5 +1,6 @@
+import http from 'node:http'
 import https from 'node:https'
-import type { AddressInfo } from 'node:net'
+import net, { type AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import tls, { type TLSSocket } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -79,5 +80,30 @@ it('says why the other side cannot be trusted, which trying again does not chang
     message: expect.stringMatching(
       /^a\.example\.org:\d+ cannot be trusted: .* \(ERR_TLS_CERT_ALTNAME_INVALID\)\.$/,
     ),
+  })
+})
+
+describe('somebody who takes connections and says nothing', () => {
+  const held: net.Socket[] = []
+  const silent = net.createServer((socket) => void held.push(socket.resume().on('error', () => {})))
+  beforeEach(async () => {
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    const timeouts = { connectMs: 150, idleMs: 150 }
+    outbound = createOutbound({ allow: ['http://127.0.0.1'], timeouts })
+  })
+  afterEach(() => new Promise<void>((resolve) => silent.close(() => resolve())))
+
+  it.each(['http', 'https'])('is given up, over %s, and left', async (scheme) => {
+    const url = `${scheme}://127.0.0.1:${(silent.address() as AddressInfo).port}/`
+    const unavailable = { code: 'UNAVAILABLE', retryable: true }
+    await expect(outbound.fetch(url)).rejects.toMatchObject(unavailable)
+    const { httpAgent, httpsAgent } = outbound
+    const asked = new Promise((_, reject) => {
+      if (scheme === 'http') http.get(url, { agent: httpAgent }).on('error', reject)
+      else https.get(url, { agent: httpsAgent }).on('error', reject)
+    })
+    await expect(asked).rejects.toMatchObject(unavailable)
+    await expect.poll(() => held.filter((socket) => !socket.destroyed)).toEqual([])
+    expect(held.splice(0)).toHaveLength(2)
   })
 })

@@ -24,6 +24,7 @@ interface Import {
   file: string
   line: number
   specifier: string
+  isType: boolean
   /** Path below src, or null for a package. */
   target: string | null
 }
@@ -33,7 +34,9 @@ function importsOf(file: string): Import[] {
   return [...found].map((match) => {
     const specifier = match[1] ?? match[2] ?? ''
     const target = specifier.startsWith('.') ? path.posix.join(path.posix.dirname(file), specifier) : null
-    return { file, line: text.slice(0, match.index).split('\n').length, specifier, target }
+    const statement = text.slice(text.lastIndexOf('\n', match.index) + 1, match.index)
+    const isType = statement.startsWith('import type ')
+    return { file, isType, line: text.slice(0, match.index).split('\n').length, specifier, target }
   })
 }
 const at = ({ file, line, specifier }: Import) => `src/${file}:${line} imports ${specifier}`
@@ -76,6 +79,18 @@ describe('imports go one way', () => {
       )
     })
     expect(wrong.map(at), 'Ask the registry for the driver.').toEqual([])
+  })
+
+  it('of drivers to the network never: everything they reach is checked by outbound.ts', () => {
+    const network = /^(node:)?(http|https|http2|tls|dns|dgram)(\/|$)|^undici/
+    const isDriver = (file: string) => /^destinations\/[^/]+\//.test(file)
+    const wrong = all.filter(
+      ({ file, specifier, isType }) => isDriver(file) && !isType && network.test(specifier),
+    )
+    const calls = files.filter(isDriver).filter((file) => {
+      return /(?<![.\w])(fetch\(|net\.(?!isIP))/.test(fs.readFileSync(path.join(SRC, file), 'utf8'))
+    })
+    expect([...wrong.map(at), ...calls], 'Use the outbound that the registry hands to drivers.').toEqual([])
   })
 
   it('of better-sqlite3 and of storage/sqlite*.ts only inside storage', () => {
