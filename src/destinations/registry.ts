@@ -1,6 +1,7 @@
 import { activeCampaign } from './activecampaign/driver.ts'
 import { azureBlob } from './azure-blob/driver.ts'
 import type { Driver } from './driver.ts'
+import { gcs } from './gcs/driver.ts'
 import { localDirectory } from './local-directory/driver.ts'
 import type { Outbound } from './outbound.ts'
 import { s3 } from './s3/driver.ts'
@@ -20,6 +21,7 @@ export function driverRegistry(
   const drivers = [
     localDirectory(options),
     s3(options),
+    gcs(options),
     sftp(options),
     azureBlob(options),
     activeCampaign(options),

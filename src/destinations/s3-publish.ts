@@ -25,14 +25,15 @@ export async function publishUpload(
   receipt: UploadReceipt,
   replace: boolean,
 ): Promise<void> {
-  // Asked before, too: some stores do not heed the condition.
+  // Asked before, too: some stores do not heed the condition, or refuse it.
   const before = await standingOf(context, receipt)
   if (before === 'ours') return
   if (before === 'theirs' && !replace) throw nameTaken(receipt)
   try {
     await complete(context, receipt, !replace)
   } catch (error) {
-    if (!replace && isRefused(error, 'NotImplemented')) return complete(context, receipt, false)
+    const isStrange = isRefused(error, 'NotImplemented', 'InvalidArgument', 'ExcessHeaderValues')
+    if (!replace && isStrange) return complete(context, receipt, false)
     const isTold = isRefused(error, 'NoSuchUpload', 'PreconditionFailed', 'ConditionalRequestConflict')
     if (!isTold) throw error
     const after = await standingOf(context, receipt)

@@ -32,3 +32,8 @@ export const pathSchema = z
     description: 'The folder of the files in the bucket; empty for the bucket itself.',
     examples: ['sales/daily'],
   })
+
+/** Amazon's keys have 20 and 40 characters; other stores' have other shapes. */
+export const keySchema = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,256}$/, 'A key has no white space, and at most 256 characters.')

@@ -58,7 +58,7 @@ export function pieceBytes(number: number): number {
 }
 
 /** Starts an upload under this claim's marks. @throws DeliveryError */
-export async function openUpload(context: UploadContext): Promise<PartWriter> {
+export async function openUpload(context: UploadContext, sizeOf = pieceBytes): Promise<PartWriter> {
   const { client, Bucket, Key, signal } = context
   const command = new CreateMultipartUploadCommand({
     Bucket,
@@ -75,7 +75,7 @@ export async function openUpload(context: UploadContext): Promise<PartWriter> {
     await abortUpload(client, { Bucket, Key, UploadId }).catch(() => {})
     throw error
   }
-  return uploadWriter(context, UploadId, sender)
+  return uploadWriter(context, UploadId, { sender, sizeOf })
 }
 
 /** Resolves when the upload is gone, also when it was before. @throws DeliveryError */
@@ -93,7 +93,7 @@ export async function abortUpload(
 function uploadWriter(
   { client, Bucket, Key, isChecked }: UploadContext,
   UploadId: string,
-  sender: PieceSender,
+  { sender, sizeOf }: { sender: PieceSender; sizeOf(number: number): number },
 ): PartWriter {
   const receipt: UploadReceipt = {
     key: Key,
@@ -135,7 +135,7 @@ function uploadWriter(
   return {
     async write(chunk) {
       for (let done = 0; done < chunk.length; ) {
-        piece ??= { buffer: takeBuffer(pieceBytes(started + 1)), used: 0, hash: createHash('sha256') }
+        piece ??= { buffer: takeBuffer(sizeOf(started + 1)), used: 0, hash: createHash('sha256') }
         const slice = chunk.subarray(done, done + piece.buffer.length - piece.used)
         piece.buffer.set(slice, piece.used)
         piece.hash.update(slice)

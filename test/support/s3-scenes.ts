@@ -1,5 +1,7 @@
 // How tests open the S3 driver's deliveries, whatever the server behind the address is.
-import type { DeliveryTarget, Driver, OpenAccount } from '../../src/destinations/driver.ts'
+import { createHash } from 'node:crypto'
+import type { DeliveryTarget, Driver, FileDelivery, OpenAccount } from '../../src/destinations/driver.ts'
+import type { FinishedPart } from '../../src/domain/model.ts'
 import { deliveryTarget } from './delivery-target.ts'
 import type { S3Server } from './s3-server/server.ts'
 
@@ -39,3 +41,20 @@ export const everythingOn = (server: S3Server) => [
   ...Object.keys(objectsOf(server)),
   ...server.uploads.map(({ key, id }) => `${key} ${id}`),
 ]
+
+export async function write(
+  delivery: FileDelivery,
+  name: string,
+  bytes: Buffer,
+  step = 256 * 1024,
+): Promise<FinishedPart> {
+  const writer = await delivery.openPart(name)
+  for (let at = 0; at < bytes.length; at += step) {
+    const chunk = Buffer.from(bytes.subarray(at, at + step))
+    await writer.write(chunk)
+    chunk.fill(0) // its memory is used again
+  }
+  const receipt = (await writer.finish()) ?? {}
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  return { part: 1, fence: 1, name, rows: 1, bytes: bytes.length, sha256, receipt }
+}

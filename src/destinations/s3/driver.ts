@@ -4,7 +4,7 @@ import type { Outbound } from '../outbound.ts'
 import { type S3Login, s3Client } from '../s3-client.ts'
 import { s3Delivery } from '../s3-delivery.ts'
 import { logIn } from '../s3-login.ts'
-import { bucketSchema, pathSchema } from '../s3-settings.ts'
+import { bucketSchema, keySchema, pathSchema } from '../s3-settings.ts'
 
 /** Amazon S3, and every store that speaks its protocol: MinIO, R2, Ceph, Swift and others, by their endpoint. */
 export function s3({ outbound }: { outbound: Outbound }): Driver {
@@ -24,15 +24,13 @@ export function s3({ outbound }: { outbound: Outbound }): Driver {
   }
 }
 
-// Amazon's keys have 20 and 40 characters; other stores' have other shapes.
-const key = z.string().regex(/^[\x21-\x7e]{1,256}$/, 'A key has no white space, and at most 256 characters.')
 const secrets = z.strictObject({
-  accessKeyId: key.meta({
+  accessKeyId: keySchema.meta({
     title: 'Access key id',
     description: 'Of a user that may do no more than it must.',
     examples: ['AKIAIOSFODNN7EXAMPLE'],
   }),
-  secretAccessKey: key.meta({
+  secretAccessKey: keySchema.meta({
     title: 'Secret access key',
     description: 'The secret that belongs to the access key id.',
     examples: ['wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'],

@@ -8,8 +8,8 @@ export type Fault =
   | { cutAfter: number }
   /** Does it, and cuts the connection instead of answering. */
   | { loseAnswer: true }
-  /** Takes so long before it does it. */
-  | { delayMs: number }
+  /** Lets something else happen first. */
+  | { first: () => unknown }
 
 export interface Faults {
   /** The next `times` requests of the operation, e.g. UploadPart, go wrong. */

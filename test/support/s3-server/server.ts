@@ -2,7 +2,6 @@
 // uploads until they are completed, heeds conditions, and goes wrong when told to.
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Faults, faultList, refuseIfPlanned } from './faults.ts'
 import { type Answer, escaped, operationOf, perform, type S3State, xml } from './operations.ts'
 import { S3Refusal } from './refusal.ts'
@@ -29,9 +28,10 @@ export async function s3Server(dialect: Dialect = 'amz'): Promise<S3Server> {
   const state = { dialect, buckets: new Map([['bucket', new Map()]]), uploads: [], pageSize: 1000 }
   const server: S3Server = { ...state, url: '', keys, faults: faultList(), requests: [], close }
   const listener = http.createServer((request, response) => {
+    const { socket } = request // a request that was broken off has none
     serve(server, request).then(
       (answer) => send(response, answer, request.method === 'HEAD'),
-      () => request.socket.destroy(),
+      () => socket.destroy(),
     )
   })
   // Never the first to hang up: a client would find the connection cut when it comes back.
@@ -56,7 +56,7 @@ async function serve(server: S3Server, request: http.IncomingMessage): Promise<A
   const fault = server.faults.next(operation)
   const body = await bodyOf(request, fault && 'cutAfter' in fault ? fault.cutAfter : null)
   server.requests.push({ operation, key, headers, bytes: body.length })
-  if (fault && 'delayMs' in fault) await sleep(fault.delayMs)
+  if (fault && 'first' in fault) await fault.first()
   try {
     refuseIfPlanned(fault)
     checkSignature(request, body, server.dialect, server.keys)
