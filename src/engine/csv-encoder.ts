@@ -102,8 +102,7 @@ function rowsEncoder({ columns, hasConsent, format }: EncoderOptions) {
           while (classes[lines[i] as number] === PLAIN) out[o++] = lines[i++] as number
           if (lines[i] === QUOTE && mayBeFormula[lines[start] as number] === 0) {
             if (i === start) {
-              out.set(emptyValue, o)
-              o += emptyValue.length
+              for (let n = 0; n < emptyValue.length; n += 1) out[o++] = emptyValue[n] as number
               if (required[column] === true) refusal ??= missing(lastProfileId, column)
             }
             i += 1

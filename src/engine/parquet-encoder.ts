@@ -8,8 +8,8 @@ import { LF, OPEN } from './csv-cell.ts'
 import type { EncodedColumn, EncodedRejection, EncoderOptions, RowEncoder } from './row-encoder.ts'
 
 /** What ends a row group, whichever comes first. */
-const GROUP_ROWS = 50_000
-const GROUP_INPUT_BYTES = 8 * 1024 * 1024
+const GROUP_ROWS = 20_000
+const GROUP_INPUT_BYTES = 4 * 1024 * 1024
 const GZIP_LEVEL = 2
 const MAGIC = Buffer.from('PAR1')
 const CREATED_BY = 'activation-gateway'
