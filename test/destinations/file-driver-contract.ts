@@ -85,6 +85,26 @@ export function fileDriverContract(name: string, setup: () => FileDriverSetup): 
       expect(await later.hasPart({ ...finished, name: 'b.csv' })).toBe(false)
     })
 
+    it('delivers a part of no bytes: JSON lines of nobody', async () => {
+      const { open, visible } = setup()
+      const delivery = await open({ runId: 'run_1', fence: 1 })
+      const writer = await delivery.openPart('a.json')
+      const receipt = await writer.finish()
+      const sha256 = createHash('sha256').digest('hex')
+      const empty = {
+        part: 1,
+        fence: 1,
+        name: 'a.json',
+        rows: 0,
+        bytes: 0,
+        sha256,
+        ...(receipt && { receipt }),
+      }
+      expect(await delivery.hasPart(empty)).toBe(true)
+      await delivery.publish(empty, keep)
+      expect(await visible()).toEqual({ 'a.json': '' })
+    })
+
     it('keeps the parts of two claims of one run apart', async () => {
       const { open, visible } = setup()
       const frozen = await open({ runId: 'run_1', fence: 1 })
