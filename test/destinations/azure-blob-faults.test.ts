@@ -20,7 +20,7 @@ fileDriverFaults('AZURE_BLOB', {
       destination: {
         type: 'AZURE_BLOB',
         account: { settings: {}, secrets: { connectionString: azurite.connectionString(proxy.port) } },
-        settings: { container: 'out', prefix: 'daily' },
+        settings: { container: 'out', path: 'daily' },
       },
       proxy,
       async files() {

@@ -78,13 +78,13 @@ describe('what one logs in with', () => {
 describe('the container and its folder', () => {
   const { settings } = azureBlob({ outbound: toLoopback })
   it('have the names that the service takes, and stay where they are', () => {
-    expect(settings.parse({ container: 'out' })).toEqual({ container: 'out', prefix: '' })
-    expect(settings.parse({ container: 'a-1', prefix: 'sales/daily/' }).prefix).toBe('sales/daily')
+    expect(settings.parse({ container: 'out' })).toEqual({ container: 'out', path: '' })
+    expect(settings.parse({ container: 'a-1', path: 'sales/daily/' }).path).toBe('sales/daily')
     for (const container of ['', 'ab', 'Out', 'a--b', '-ab', 'ab-', 'a'.repeat(64), '../x', '$root']) {
       expect(settings.safeParse({ container }).success, container).toBe(false)
     }
-    for (const prefix of ['..', '../x', '/x', 'a//b', 'a\\b', 'a/../b', 'a\nb', 'x'.repeat(501)]) {
-      expect(settings.safeParse({ container: 'out', prefix }).success, prefix).toBe(false)
+    for (const path of ['..', '../x', '/x', 'a//b', 'a\\b', 'a/../b', 'a\nb', 'x'.repeat(501)]) {
+      expect(settings.safeParse({ container: 'out', path }).success, path).toBe(false)
     }
   })
 

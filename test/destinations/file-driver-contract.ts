@@ -21,8 +21,11 @@ export function fileDriverContract(name: string, setup: () => FileDriverSetup): 
     const { name, fence, text } = options
     const writer = await delivery.openPart(name)
     const bytes = Buffer.from(text)
-    await writer.write(bytes.subarray(0, 3))
-    await writer.write(bytes.subarray(3))
+    for (const chunk of [bytes.subarray(0, 3), bytes.subarray(3)]) {
+      const given = new Uint8Array(chunk)
+      await writer.write(given)
+      given.buffer.transfer() // its memory is used again: nothing of it may be looked at any more
+    }
     const receipt = await writer.finish()
     const sha256 = createHash('sha256').update(bytes).digest('hex')
     const finished = { part: 1, fence, name, rows: 1, bytes: bytes.length, sha256 }

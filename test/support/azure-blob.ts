@@ -61,7 +61,7 @@ export function azureScene() {
     async open(run: { runId: string; fence: number }, more: More = {}): Promise<FileDelivery> {
       const { secrets = this.keySecrets(), outbound = openOutbound, ...target } = more
       const driver = azureBlob({ outbound, callMs: 1_000 })
-      const settings = driver.settings.parse({ container: scene.container.containerName, prefix: 'in/here' })
+      const settings = driver.settings.parse({ container: scene.container.containerName, path: 'in/here' })
       const account = { settings: {}, secrets, details: {} }
       const delivery = await driver.deliverFiles?.(deliveryTarget({ ...run, settings, account, ...target }))
       if (!delivery) throw new Error('it delivers files')

@@ -16,6 +16,8 @@ export const LIMIT = 100
 /** Members of the segments, by name. Those of LARGE make three parts of some five megabytes each. */
 export const SIZES = { NONE: 0, ONE: 1, LIMIT, MORE: LIMIT + 1, LARGE: 30_000 }
 const LARGE_PART_ROWS = 12_000
+/** Long for anything that still moves. */
+const END_MS = 25_000
 const TOKEN = 'delivery-world-token-0123456789'
 
 export interface WorldDestination {
@@ -86,9 +88,13 @@ export async function deliveryWorld(destination: WorldDestination) {
     },
     /** Waits for the end of the run, whatever it is. */
     async end(id: string): Promise<RunView> {
-      for (;;) {
+      for (const deadline = Date.now() + END_MS; ; ) {
         const run = await this.run(id)
         if (['SUCCESS', 'FAILED', 'CANCELLED'].includes(run.status)) return run
+        if (Date.now() > deadline) {
+          const tail = fs.readFileSync(logFile, 'utf8').slice(-3_000)
+          throw new Error(`${id} does not end: ${JSON.stringify(run)}\n${tail}`)
+        }
         await new Promise((resolve) => setTimeout(resolve, 50))
       }
     },

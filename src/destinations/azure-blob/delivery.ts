@@ -22,9 +22,9 @@ const TAKEN = ['BlobAlreadyExists', 'ConditionNotMet', 'UnauthorizedBlobOverwrit
 
 export function azureDelivery({ target, login, outbound, callMs }: AzureDeliveryOptions): FileDelivery {
   const { runId, fence, signal, log } = target
-  const { container, prefix } = target.settings as { container: string; prefix: string }
+  const { container, path } = target.settings as { container: string; path: string } // parsed when it was stored
   const folder = serviceOf(login, outbound).getContainerClient(container)
-  const fullName = (name: string) => (prefix === '' || prefix === '.' ? name : `${prefix}/${name}`)
+  const fullName = (name: string) => (path === '' ? name : `${path}/${name}`)
   const blobOf = (name: string) => folder.getBlockBlobClient(fullName(name))
   const location = (name: string) => blobOf(name).url.split('?')[0] ?? ''
   const call = caller(signal, callMs)

@@ -65,14 +65,15 @@ export function azureBlob({ outbound, callMs = 60_000 }: { outbound: Outbound; c
           description: 'The container that files are written to. It must exist.',
           examples: ['audiences'],
         }),
-      prefix: z
+      path: z
         .string()
-        .max(500, 'prefix is at most 500 characters long.')
-        .transform((prefix) => prefix.replace(/\/+$/, ''))
+        .max(500, 'path is at most 500 characters long.')
+        .transform((path) => path.replace(/\/+$/, ''))
         .refine(
           isConfined,
-          'prefix is a relative folder, e.g. "sales/daily": no "..", no leading "/", no backslash.',
+          'path is a folder in the container, e.g. "sales/daily": no "..", no leading "/", no backslash.',
         )
+        .transform((path) => (path === '.' ? '' : path))
         .default('')
         .meta({
           title: 'Folder',

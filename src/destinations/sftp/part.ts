@@ -16,10 +16,11 @@ export async function partWriter(files: RemoteFiles, file: string): Promise<Part
     const answered = files.write(handle, piece, position).catch((error) => {
       failure ??= { error }
     })
-    position += piece.length
-    inFlight += piece.length
+    const bytes = piece.length // its memory is somebody else's by the time of the answer
+    position += bytes
+    inFlight += bytes
     answered.then(() => {
-      inFlight -= piece.length
+      inFlight -= bytes
       wake()
     })
   }
