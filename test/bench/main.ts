@@ -19,13 +19,19 @@ const BENCHES = [
     options: '--subscribers N  --rate N  --seconds N',
     run: () => import('./fan-out.ts'),
   },
+  {
+    name: 'activecampaign',
+    about: 'a run as long as the limits of ActiveCampaign make it, in virtual time',
+    options: '--rows N  --latency MS,MS',
+    run: () => import('./activecampaign.ts'),
+  },
 ]
 
 const asked = process.argv[2] ?? ''
 if (asked === '--help') {
   console.log('npm run bench -- [NAME] [OPTIONS]\n')
   for (const { name, about, options } of BENCHES)
-    console.log(`  ${name.padEnd(10)} ${about}\n${' '.repeat(13)}${options}`)
+    console.log(`  ${name.padEnd(14)} ${about}\n${' '.repeat(17)}${options}`)
 } else {
   const name = asked.startsWith('--') || asked === '' ? 'main-job' : asked
   const bench = BENCHES.find((known) => known.name === name)

@@ -21,20 +21,21 @@ export const csvFormat = {
 let version = 0
 
 /** Profiles under keys 1…n, all members of a new snapshot. */
-export async function aSnapshot(test: TestDatabase, attributes: Record<string, unknown>[]) {
+export async function aSnapshot(test: TestDatabase, attributes: Iterable<Record<string, unknown>>) {
   const { database, sandboxId } = test
   const { db, tables } = database
   const [namespace] = await db
     .insert(tables.namespaces)
     .values({ sandboxId, name: `key${version}` })
     .returning()
-  const patches = attributes.map((values, index) => ({
-    key: String(index + 1),
-    patch: JSON.stringify(values),
-  }))
-  for (let start = 0; start < patches.length; start += 2000) {
-    await database.upsertProfiles(namespace!.id, patches.slice(start, start + 2000))
+  let count = 0
+  const patches: { key: string; patch: string }[] = []
+  for (const values of attributes) {
+    count += 1
+    patches.push({ key: String(count), patch: JSON.stringify(values) })
+    if (patches.length === 2_000) await database.upsertProfiles(namespace!.id, patches.splice(0))
   }
+  await database.upsertProfiles(namespace!.id, patches)
   version += 1
   const members = db
     .select({ version: tables.namespaces.id, profileId: tables.profiles.id })
@@ -42,7 +43,7 @@ export async function aSnapshot(test: TestDatabase, attributes: Record<string, u
     .innerJoin(tables.namespaces, eq(tables.namespaces.id, tables.profiles.namespaceId))
     .where(eq(tables.profiles.namespaceId, namespace!.id))
   await database.batch([db.insert(tables.members).select(members)])
-  return { id: newId('snapshot'), version: namespace!.id, count: attributes.length }
+  return { id: newId('snapshot'), version: namespace!.id, count }
 }
 
 /** A queued run of the snapshot into the folder `out`. */
