@@ -34,15 +34,21 @@ export function openAccount(vault: Vault, account: StoredAccount): OpenAccount {
  * The error of a driver as it may be stored, logged and shown. Destinations repeat what they were sent, and libraries
  * put it into their errors: an error that holds a secret anywhere becomes one that has only the cleaned message.
  */
-export function withoutSecrets(error: unknown, { secrets }: OpenAccount): unknown {
-  const words = [...textsOf(secrets)].sort((a, b) => b.length - a.length)
-  const clean = (text: string) => words.reduce((rest, word) => rest.replaceAll(word, '[secret]'), text)
+export function withoutSecrets(error: unknown, account: OpenAccount): unknown {
+  const clean = secretsRemover(account)
   // As deep as the log goes.
   const all = inspect(error, { depth: 5, maxStringLength: null, breakLength: Infinity })
   if (clean(all) === all) return error
   const message = clean(error instanceof Error ? error.message : String(error))
   if (!(error instanceof DeliveryError)) return new Error(message)
-  return new DeliveryError(error.code, message, { retryable: error.retryable })
+  const { code, retryable, retryAfterMs } = error
+  return new DeliveryError(code, message, { retryable, ...(retryAfterMs !== null && { retryAfterMs }) })
+}
+
+/** Takes the account's secrets out of a text that a destination gave. */
+export function secretsRemover({ secrets }: OpenAccount): (text: string) => string {
+  const words = [...textsOf(secrets)].sort((a, b) => b.length - a.length)
+  return (text) => words.reduce((rest, word) => rest.replaceAll(word, '[secret]'), text)
 }
 
 /** Every text in it as it is, and as it looks in JSON, in an address, and in base64. */

@@ -58,6 +58,14 @@ export function checkTexts(input: {
   ]
 }
 
+/** What somebody else's program said, fit to be shown and stored: one line, and no longer than `max`. */
+export function oneLine(text: string, max = 1_000): string {
+  return text
+    .replace(/\p{Cc}+/gu, ' ')
+    .slice(0, max)
+    .toWellFormed()
+}
+
 /** A description of at most 2,000 characters; line breaks are welcome. Null passes. */
 export function checkDescription(
   value: string | null | undefined,

@@ -1,15 +1,17 @@
 // The way from a run to its destination's driver: the driver is found, and what it logs in with is opened, at the last
 // moment.
-import { openAccount, withoutSecrets } from '../destinations/account.ts'
+import { openAccount, secretsRemover, withoutSecrets } from '../destinations/account.ts'
 import {
   DeliveryError,
   type DeliveryTarget,
   type FileDelivery,
   type OpenAccount,
   type ProfileDelivery,
+  type RefusedProfile,
 } from '../destinations/driver.ts'
 import type { DriverRegistry } from '../destinations/registry.ts'
 import type { Logger, Vault } from '../domain/ports.ts'
+import { oneLine } from '../domain/text.ts'
 import type { Database } from '../storage/database.ts'
 import { destinationAccountStore } from '../storage/destination-account.ts'
 import type { Row } from '../storage/tables.ts'
@@ -22,6 +24,7 @@ import type { Budgets } from './budgets.ts'
 const logins = new WeakMap<Row<'runs'>, OpenAccount>()
 /** How long a request may go on that is on its way when its run is stopped. */
 const GRACE_MS = 3_000
+const MAX_DETAIL = 500
 
 interface DeliveryContext {
   database: Database
@@ -66,13 +69,32 @@ export async function withDelivery(context: DeliveryContext, work: DeliveryWork)
   })
   try {
     if (driver.deliverFiles) await work.files(await driver.deliverFiles(target(signal)))
-    else if (driver.deliverProfiles)
-      await work.profiles(await driver.deliverProfiles(target(delayed(signal))))
-    else throw new Error(`the driver ${type} delivers nothing`)
+    else if (driver.deliverProfiles) {
+      const delivery = await driver.deliverProfiles(target(delayed(signal)))
+      await work.profiles(tellingNoSecrets(delivery, account))
+    } else throw new Error(`the driver ${type} delivers nothing`)
   } catch (error) {
     throw account ? withoutSecrets(error, account) : error
   } finally {
     over.abort()
+  }
+}
+
+/** What the destination says of profiles is stored and shown: in one line, and without what it may repeat. */
+function tellingNoSecrets(delivery: ProfileDelivery, account: OpenAccount | null): ProfileDelivery {
+  const clean = account ? secretsRemover(account) : (text: string) => text
+  const tell = (refused: RefusedProfile[]) =>
+    refused.map(({ profileId, detail }) => ({ profileId, detail: oneLine(clean(detail), MAX_DETAIL) }))
+  return {
+    maxProfiles: delivery.maxProfiles,
+    async send(profiles) {
+      const batch = await delivery.send(profiles)
+      return { ...batch, refused: tell(batch.refused) }
+    },
+    async settle(receipt, profiles) {
+      const refused = await delivery.settle(receipt, profiles)
+      return refused && tell(refused)
+    },
   }
 }
 

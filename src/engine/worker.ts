@@ -1,9 +1,8 @@
 // Claims runs and sees each to its end. Waiting is cheap and waking is a hint: the poll is the guarantee.
 import { DeliveryError, type FileDelivery } from '../destinations/driver.ts'
 import type { DriverRegistry } from '../destinations/registry.ts'
-import { Unavailable } from '../domain/errors.ts'
 import { fileExtension } from '../domain/file-format.ts'
-import type { RunCounters, RunFailure } from '../domain/model.ts'
+import type { RunCounters } from '../domain/model.ts'
 import type { Clock, Logger, Vault } from '../domain/ports.ts'
 import { type Database, StaleWrite } from '../storage/database.ts'
 import { HEARTBEAT_MS } from '../storage/lease.ts'
@@ -13,6 +12,7 @@ import { type Budgets, budgets } from './budgets.ts'
 import { withDelivery } from './delivery.ts'
 import { type ExportThreads, exportThreads } from './export-threads.ts'
 import { exportRun, fileCheckpoint } from './exporter.ts'
+import { failureOf, nextAttempt } from './failure.ts'
 import { type Lanes, lanes } from './lanes.ts'
 import { exportProfiles, profileCheckpoint } from './profile-exporter.ts'
 import { notBelow } from './progress.ts'
@@ -20,8 +20,6 @@ import { systemTimer, type Timer } from './timer.ts'
 
 const POLL_MS = 500
 const WATCH_MS = 500
-const MAX_ATTEMPTS = 5
-const MAX_BACKOFF_MS = 60_000
 /** Runs under way beyond those that keep the threads busy: destinations that hang may hold so many. */
 const MAX_WAITING = 32
 /** How long a driver may take to notice that its run was stopped. */
@@ -198,26 +196,36 @@ async function settle(task: Task, claim: Claim, thrown: unknown): Promise<void> 
     return
   }
   if (error instanceof Draining) {
-    await lease.handBack(claim, { message: 'the gateway is shutting down', notBefore: at, at })
+    const message = 'the gateway is shutting down'
+    await lease.handBack(claim, { message, notBefore: at, attempt: run.attempt - 1, at })
     return
   }
   const failure = failureOf(error)
+  const { attempt, startedAt } = run
+  const gotFurther = await hasGotFurther(task, claim)
   if (error instanceof DeliveryError) {
-    task.lanes[error.code === 'UNAVAILABLE' ? 'failed' : 'answered'](run.destinationId)
+    const isDown = error.code === 'UNAVAILABLE' && !gotFurther
+    task.lanes[isDown ? 'failed' : 'answered'](run.destinationId)
   }
-  const isLast = !failure.retryable || run.attempt >= MAX_ATTEMPTS
-  log[isLast ? 'error' : 'warn'](
-    { runId: run.id, attempt: run.attempt, error },
-    'an attempt to export the run failed',
-  )
-  if (isLast) {
+  const runningMs = at.getTime() - (startedAt ?? at).getTime()
+  const next = nextAttempt({ error, attempt, gotFurther, runningMs })
+  log[next ? 'warn' : 'error']({ runId: run.id, attempt, error }, 'an attempt to export the run failed')
+  if (!next) {
     await discardParts(task)
     await lease.end(claim, { status: 'FAILED', error: failure, ...(await sentIn(task, claim)) }, at)
     return
   }
-  const isTaken = error instanceof DeliveryError && error.code === 'NAME_TAKEN'
-  const notBefore = new Date(at.getTime() + (isTaken ? 0 : backoffMs(run.attempt)))
-  await lease.handBack(claim, { message: failure.message, notBefore, restart: isTaken, at })
+  const notBefore = new Date(at.getTime() + next.waitMs)
+  const restart = failure.code === 'NAME_TAKEN'
+  await lease.handBack(claim, { message: failure.message, notBefore, attempt: next.attempt, restart, at })
+}
+
+/** Whether this claim has brought the run on: then it may take as many attempts again. */
+async function hasGotFurther({ run, lease }: Task, claim: Claim): Promise<boolean> {
+  const [before, now] = [run.checkpoint, (await lease.found(claim))?.checkpoint]
+  if (!now) return false
+  if (!before) return now.afterProfileId > 0
+  return now.afterProfileId > before.afterProfileId || now.counters.exported > before.counters.exported
 }
 
 /** What a run that ends early has sent for good, where it sends profiles. */
@@ -238,25 +246,6 @@ async function discardParts(task: Task): Promise<void> {
   } catch (error) {
     log.warn({ runId: run.id, error }, 'temporary files of the run could not be removed')
   }
-}
-
-function failureOf(error: unknown): RunFailure {
-  if (error instanceof DeliveryError) {
-    const { code, message, retryable } = error
-    return { code, message, retryable }
-  }
-  if (error instanceof Unavailable) return { code: error.code, message: error.message, retryable: true }
-  return {
-    code: 'INTERNAL',
-    message:
-      'The export stopped for an unexpected reason; the log of the gateway has it under the id of the run.',
-    retryable: true,
-  }
-}
-
-/** Doubles from one second on, with jitter, so that many runs of one dead destination do not come back together. */
-function backoffMs(attempt: number): number {
-  return Math.min(MAX_BACKOFF_MS, 1000 * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2)
 }
 
 /** Renews the lease while the run is worked on, and notices soon when it is cancelled or lost. */

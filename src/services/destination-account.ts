@@ -9,7 +9,7 @@ import {
 import { authorize, type Session } from '../domain/access.ts'
 import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
 import type { Role } from '../domain/model.ts'
-import { checkTexts, normalizeName } from '../domain/text.ts'
+import { checkTexts, normalizeName, oneLine } from '../domain/text.ts'
 import { destinationStore } from '../storage/destination.ts'
 import { destinationAccountStore } from '../storage/destination-account.ts'
 import type { Row } from '../storage/tables.ts'
@@ -40,7 +40,6 @@ export type DestinationAccountService = ReturnType<typeof destinationAccountServ
 
 /** Shorter than a request may take. */
 const LOGIN_MS = 8_000
-const MAX_WORDS = 1_000
 
 /**
  * How and as whom the gateway logs in at destinations. Administrators alone; secrets go in and never come out.
@@ -219,10 +218,7 @@ async function tryLogin(
       code: 'DESTINATION_REFUSED' as const,
       message: `The login with the account ${JSON.stringify(row.name)} failed. Mend its settings or secrets, then verify it again.`,
       path: ['id'],
-      detail: message
-        .replace(/\p{Cc}+/gu, ' ')
-        .slice(0, MAX_WORDS)
-        .toWellFormed(),
+      detail: oneLine(message),
     }
     return { refusal }
   }

@@ -94,8 +94,9 @@ export function runLease(database: Database, processId: string) {
           leaseOwner: processId,
           leaseUntil: leaseUntil(at),
         }
-        const type = isCancelling ? 'CANCELLING' : run.attempt === 0 ? 'STARTED' : 'RETRYING'
-        const message = run.attempt === 0 ? {} : { message: `attempt ${run.attempt + 1}` }
+        const isFirst = run.startedAt === null
+        const type = isCancelling ? 'CANCELLING' : isFirst ? 'STARTED' : 'RETRYING'
+        const message = isFirst ? {} : { message: `attempt ${run.attempt + 1}` }
         try {
           await database.batch(logged(claim, change, { type, at, ...message }, [run.status]))
         } catch (error) {
@@ -257,14 +258,14 @@ export function runLease(database: Database, processId: string) {
 
     /**
      * Lets go of the run, to be claimed again from `notBefore` on. It resumes from its checkpoint, or from the
-     * beginning when `restart` is set.
+     * beginning when `restart` is set. `attempt`: how many attempts count as made.
      */
     async handBack(
       claim: Claim,
-      options: { message: string; notBefore: Date; restart?: boolean; at: Date },
+      options: { message: string; notBefore: Date; attempt: number; restart?: boolean; at: Date },
     ): Promise<void> {
-      const { message, notBefore, at } = options
-      const change: Change = { leaseOwner: null, leaseUntil: notBefore }
+      const { message, notBefore, attempt, at } = options
+      const change: Change = { leaseOwner: null, leaseUntil: notBefore, attempt }
       if (options.restart) Object.assign(change, { checkpoint: null, phase: 'READING' })
       await database.batch(logged(claim, change, { type: 'RETRYING', message, at }))
       announceRun(database, claim.runId)

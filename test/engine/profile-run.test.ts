@@ -217,6 +217,16 @@ describe('a destination in trouble', () => {
     expect(await runRow(test, run.id)).toMatchObject({ status: 'SUCCESS', exported: 12 })
   })
 
+  it('may fail as often as it likes, as long as the run gets further in between', async () => {
+    const people = emails(16 * MAX_CONTACTS)
+    const run = await aContactRun(test, api, { people })
+    for (let n = 0; n < 6; n += 1) api.faults.push({ status: 500 }, { status: 200 })
+    start()
+    await untilEnded(test, run.id)
+    expect(stored()).toEqual(addresses(people))
+    expect(await runRow(test, run.id)).toMatchObject({ status: 'SUCCESS', exported: people.length })
+  })
+
   it('ends the run with its own words when it refuses the login, without a secret', async () => {
     const run = await aContactRun(test, api, { people: emails(1) })
     api.faults.push({ status: 401 })

@@ -72,7 +72,8 @@ export async function contactApi(key = 'k-3cf1'): Promise<ContactApi> {
     api.onRequest()
     if (api.isSilent) return null
     const fault = api.faults.shift()
-    if (fault) return [fault.status, { error: `says no to ${key}` }, fault.retryAfterSeconds]
+    if (fault && fault.status !== 200)
+      return [fault.status, { error: `says no to ${key}` }, fault.retryAfterSeconds]
     if (contacts.length > MAX_CONTACTS) return [413, { error: `at most ${MAX_CONTACTS} contacts` }]
     const refused = contacts.filter(({ email }) => !email.includes('@')).map(({ email }) => email)
     for (const { email } of contacts) {
