@@ -1,7 +1,7 @@
-import fs from 'node:fs'
 import path from 'node:path'
 import { describe } from 'vitest'
 import { faultyProxy } from '../support/faulty-proxy.ts'
+import { filesIn } from '../support/folder-files.ts'
 import { needsSshd, type SshdPrograms, sshdServer } from '../support/sshd-server.ts'
 import { fileDriverFaults } from './file-driver-faults.ts'
 
@@ -13,8 +13,6 @@ describe.runIf(programs)('with sshd', () => {
     async start() {
       const sshd = await sshdServer(programs as SshdPrograms)
       const proxy = await faultyProxy(sshd.port)
-      const folder = path.join(sshd.home, 'daily')
-      const entries = () => (fs.existsSync(folder) ? fs.readdirSync(folder) : [])
       return {
         destination: {
           type: 'SFTP',
@@ -25,14 +23,7 @@ describe.runIf(programs)('with sshd', () => {
           settings: { path: 'daily' },
         },
         proxy,
-        files: async () =>
-          new Map(
-            entries()
-              .filter((name) => !name.startsWith('.'))
-              .map((name) => [name, fs.readFileSync(path.join(folder, name))]),
-          ),
-        leftovers: async () => entries().filter((name) => name.startsWith('.')),
-        clear: async () => fs.rmSync(folder, { recursive: true, force: true }),
+        ...filesIn(() => path.join(sshd.home, 'daily')),
         secrets: [sshd.privateKey],
         async close() {
           await proxy.close()

@@ -16,11 +16,10 @@ export async function partWriter(files: RemoteFiles, file: string): Promise<Part
     const answered = files.write(handle, piece, position).catch((error) => {
       failure ??= { error }
     })
-    const bytes = piece.length // its memory is somebody else's by the time of the answer
-    position += bytes
-    inFlight += bytes
+    position += piece.length
+    inFlight += piece.length
     answered.then(() => {
-      inFlight -= bytes
+      inFlight -= piece.length
       wake()
     })
   }
@@ -38,7 +37,7 @@ export async function partWriter(files: RemoteFiles, file: string): Promise<Part
       const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
       for (let done = 0; done < bytes.length; done += REQUEST_BYTES) {
         await untilInFlight(IN_FLIGHT_BYTES - REQUEST_BYTES)
-        send(bytes.subarray(done, done + REQUEST_BYTES))
+        send(Buffer.from(bytes.subarray(done, done + REQUEST_BYTES))) // a copy: the chunk is gone before the answer
       }
     },
     async finish() {

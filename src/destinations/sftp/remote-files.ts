@@ -59,7 +59,6 @@ export function remoteFiles({ ask }: Pick<Connection, 'ask'>) {
     /** A new, empty file under that name. */
     create: (file: string) => get<Buffer>(`to make ${file}`, (sftp, answer) => sftp.open(file, 'w', answer)),
 
-    /** The data's memory is free as soon as this returns. */
     write: (handle: Buffer, data: Buffer, position: number): Promise<true> =>
       ask<true>((sftp, answer) => sftp.write(handle, data, 0, data.length, position, done(answer))).catch(
         (error) => {
