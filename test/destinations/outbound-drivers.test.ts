@@ -1,4 +1,5 @@
 // Every driver that logs in somewhere goes there by checked connections alone, whatever the library that it stands on.
+import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createOutbound, type Outbound } from '../../src/destinations/outbound.ts'
@@ -97,6 +98,23 @@ describe.each(Object.entries(ACCOUNTS))('%s', (type, accountAt) => {
       await expect(login).rejects.toMatchObject({ code: 'REFUSED_ADDRESS', retryable: false })
     }
     expect([names.asked.length > 0, visits]).toEqual([true, 0])
+  })
+
+  it('follows no redirect to another host', async () => {
+    let asked = 0
+    const elsewhere = http.createServer((request, response) => {
+      asked += 1
+      response.writeHead(307, { location: `http://127.0.0.1:${port}${request.url}` }).end()
+    })
+    await new Promise<void>((resolve) => elsewhere.listen(0, '127.0.0.1', resolve))
+    try {
+      const origin = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}`
+      await expect(logIn(origin, toLoopback)).rejects.toMatchObject({ name: 'DeliveryError' })
+      expect([asked > 0 || type === 'SFTP', visits]).toEqual([true, 0])
+    } finally {
+      elsewhere.closeAllConnections()
+      await new Promise((resolve) => elsewhere.close(resolve))
+    }
   })
 
   it('logs in where the setting names it', async () => {

@@ -1,9 +1,10 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createOutbound } from '../../src/destinations/outbound.ts'
 
 const closed = createOutbound({ allow: [] })
 
-/** Ways to write addresses and names that are not to be reached (faults.md 74). */
+/** Ways to write addresses and names that are not to be reached. */
 const IN_DISGUISE = [
   // This machine
   '127.0.0.1', '127.1', '127.0.1', '127.000.000.001', '127.0.0.1.', '127.255.255.254', '2130706433', '0x7f000001',
@@ -51,5 +52,84 @@ describe('an address that somebody wants stored', () => {
 
   it.each(NO_HOST)('%j is no host', (host) => {
     expect(closed.refusalOf(host)).toMatch(/host name or an IP address|may not be reached/)
+  })
+
+  it.each([
+    'store.example.com',
+    'Store.Example.COM.',
+    'bücher.example',
+    'a_b.example.com',
+    'example.com:443',
+    'example.com:22',
+    '93.184.215.14',
+    '0x5db8d70e',
+    '1.1.1.1:443',
+    '2606:4700::1111',
+    '[2606:4700::1111]:22',
+    'https://store.example.com/bucket?x=1#y',
+    'https://[2606:4700::1111]/',
+    'HTTPS://EXAMPLE.COM',
+    // Next to what is refused
+    '9.255.255.255',
+    '11.0.0.0',
+    '100.63.255.255',
+    '100.128.0.0',
+    '126.255.255.255',
+    '128.0.0.0',
+    '169.253.255.255',
+    '169.255.0.0',
+    '172.15.255.255',
+    '172.32.0.0',
+    '192.167.255.255',
+    '192.169.0.0',
+    '198.17.255.255',
+    '198.20.0.0',
+    '223.255.255.255',
+    '2001:200::',
+    '2003::',
+    '3ffe:ffff::',
+  ])('%j may be stored', (host) => {
+    expect(closed.refusalOf(host)).toBeNull()
+  })
+
+  it.each([
+    ['http://example.com/', 'must be reached by https://'],
+    ['https://example.com:8443/', 'OUTBOUND_ALLOW=example.com:8443'],
+    ['example.com:2222', 'OUTBOUND_ALLOW=example.com:2222'],
+    ['ftp://example.com/', 'It must start with https://.'],
+    ['file:///etc/passwd', 'https://'],
+    ['https://user@example.com/', 'user name or a password'],
+    ['https://:pw@example.com/', 'user name or a password'],
+    ['https://exam ple.com/', 'https://'],
+    ['https://example.com\\@127.0.0.1/', 'https://'],
+    ['https://example.com/\nx', 'https://'],
+  ])('%j is refused: %s', (url, words) => {
+    expect(closed.refusalOf(url)).toContain(words)
+  })
+
+  it('is the same address in every way to write it', () => {
+    fc.assert(
+      fc.property(
+        fc.nat(0xffffffff),
+        fc.array(fc.constantFrom(8, 10, 16), { minLength: 4, maxLength: 4 }),
+        (ip, bases) => {
+          const bytes = [ip >>> 24, (ip >>> 16) & 255, (ip >>> 8) & 255, ip & 255]
+          const write = (value: number, base: number | undefined) =>
+            `${base === 16 ? '0x' : base === 8 ? '0' : ''}${value.toString(base)}`
+          const verdict = closed.refusalOf(bytes.join('.')) === null
+          const ways = [
+            bytes.map((byte, n) => write(byte, bases[n])).join('.'),
+            write(ip, bases[0]),
+            `${write(bytes[0]!, bases[0])}.${write(ip & 0xffffff, bases[1])}`,
+            `${bytes.join('.')}.`,
+            bytes.join('.').replace(/\d/g, (digit) => String.fromCodePoint(0xff10 + Number(digit))),
+          ]
+          for (const way of ways) expect(closed.refusalOf(way) === null, way).toBe(verdict)
+          for (const prefix of ['::ffff:', '::', '64:ff9b::']) {
+            expect(closed.refusalOf(prefix + bytes.join('.')), prefix).not.toBeNull()
+          }
+        },
+      ),
+    )
   })
 })
