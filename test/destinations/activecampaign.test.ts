@@ -126,7 +126,7 @@ describe('a contact', () => {
   it('is changed where it is there already, and keeps what the profile does not have', async () => {
     const delivery = await open()
     await deliver(delivery, [person(4)])
-    await deliver(delivery, [{ profileId: 9, values: [' P4@Example.org ', null, 'Other', null, true] }])
+    await deliver(delivery, [{ profileId: 9, values: [' P4@Example.org ', null, 'Other', ' ', true] }])
     const [contact, ...others] = emulator.data.contacts.values()
     expect(others).toEqual([])
     expect(contact).toMatchObject({
@@ -254,6 +254,17 @@ describe('a bad contact', () => {
     expect(timesImported()).toEqual(new Set([1]))
   })
 
+  it('is not taken from a list of others', async () => {
+    const body = { success: 0, message: 'No.', failureReasons: [{ contact: 9, failureReason: 'bad' }] }
+    emulator.failNext(
+      /bulk_import/,
+      { status: 400, body },
+      { status: 200, body: { success: 0, message: 'No.' } },
+    )
+    expect(await deliver(await open(), people(2))).toEqual([{ profileId: 1, detail: 'No.' }])
+    expect(emails()).toEqual(['p2@example.org'])
+  })
+
   it('is not looked for when everything is refused', async () => {
     for (const { values } of people(250)) emulator.imports.unnamed.add(String(values[0]))
     const error = await failed(deliver(await open(), people(250)))
@@ -265,12 +276,12 @@ describe('a bad contact', () => {
   it('is not repeated in words that are kept', async () => {
     const body = {
       message: 'No\n such <anna@example.org>, or "bert@example.org"',
-      failureReasons: [{ contact: 1, failureReason: 'bad: anna@example.org' }],
+      failureReasons: [{ contact: 1, failureReason: 'First 1: bad: anna@example.org' }],
     }
     emulator.failNext(/bulk_import/, { status: 400, body }, { status: 409, body: { message: body.message } })
     const refused = await deliver(await open(), people(2))
     expect(refused.map(({ detail }) => detail)).toEqual([
-      'bad: [e-mail]',
+      '[value]: bad: [e-mail]',
       'No such <[e-mail]>, or "[e-mail]"',
     ])
     emulator.failNext(/bulk_import/, { status: 500, body: { message: body.message } })

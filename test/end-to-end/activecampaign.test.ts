@@ -141,6 +141,18 @@ describe('Sakila', () => {
     expect([...world.emulator.counts.keys()].filter((name) => !name.endsWith(' 200'))).toEqual([])
   })
 
+  it('stops when it is cancelled, though nobody answers', async () => {
+    const { emulator } = world
+    emulator.isSilent = true
+    const before = emulator.imports.bodies.length
+    const { runId: endless } = await world.activate(dataflowId, sakila)
+    while (emulator.silenced === 0) await sleep(20)
+    await world.change('cancelRun', endless, 'run { id }')
+    expect(await world.ended(endless)).toMatchObject({ status: 'CANCELLED', progress: { exported: 0 } })
+    expect(emulator.imports.bodies).toHaveLength(before)
+    emulator.isSilent = false
+  })
+
   it('fails when the key is taken back, in the words of the destination', async () => {
     world.emulator.apiKey = 'another-key'
     const { runId: failing } = await world.activate(dataflowId, sakila)

@@ -40,10 +40,10 @@ export function queuedBatch({ status, body }: Answer): string | null {
   return isTaken && isText(batchId) ? batchId : null
 }
 
-/** What an answer means that is not the one hoped for. */
-export function failureOf(answer: Answer): DeliveryError {
-  const { status, retryAfterMs } = answer
-  const message = `ActiveCampaign answered ${status}: ${wordsOf(answer)}`
+/** What an answer means that is not the one hoped for. `clean` takes out what nobody may read in it. */
+export function failureOf(answer: Answer, clean = (words: string) => words): DeliveryError {
+  const { status, body, retryAfterMs } = answer
+  const message = `ActiveCampaign answered ${status}: ${clean(wordsOf(answer))}`
   const wait = retryAfterMs === null ? {} : { retryAfterMs }
   if (isTooManyImports(answer)) {
     return new DeliveryError('THROTTLED', message, { retryable: true, retryAfterMs: THROTTLED_MS })
@@ -53,7 +53,8 @@ export function failureOf(answer: Answer): DeliveryError {
     return new DeliveryError('UNAVAILABLE', message, { retryable: true, ...wait })
   if (status === 401 || status === 403)
     return new DeliveryError('REFUSED_LOGIN', message, { retryable: false })
-  if (status < 400 || status === 404) {
+  const isNoApi = status < 400 && get(body, 'success') === undefined
+  if (isNoApi || status === 404) {
     return new DeliveryError('BAD_SETTINGS', `${message} Check the hostname.`, { retryable: false })
   }
   return new DeliveryError('REFUSED_WRITE', message, { retryable: false })

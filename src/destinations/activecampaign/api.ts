@@ -1,6 +1,7 @@
 // Requests to ActiveCampaign's API v3, none too early.
 import { DeliveryError, type DeliveryTarget, type OpenAccount, type PaceBudget } from '../driver.ts'
 import type { Outbound } from '../outbound.ts'
+import { retryAfterMs } from '../retry-after.ts'
 import type { Answer } from './answer.ts'
 import { originOf } from './hostname.ts'
 
@@ -52,7 +53,8 @@ export function activeCampaignApi(options: {
         signal: AbortSignal.any([signal, inTime]),
       })
       const text = await boundedText(response)
-      return { status: response.status, body: parsed(text), retryAfterMs: retryAfterMs(response) }
+      const { status, headers } = response
+      return { status, body: parsed(text), retryAfterMs: retryAfterMs(headers.get('retry-after')) }
     } catch (cause) {
       signal.throwIfAborted()
       if (cause instanceof DeliveryError) throw cause
@@ -94,12 +96,4 @@ async function boundedText(response: Response): Promise<string> {
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')
-}
-
-/** Seconds, or a moment. */
-function retryAfterMs({ headers }: Response): number | null {
-  const value = headers.get('retry-after')
-  if (value === null) return null
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
-  return Number.isFinite(ms) && ms >= 0 ? ms : null
 }

@@ -27,9 +27,11 @@ export function contactOf(options: ContactOptions) {
     const fields: { id: number; value: string }[] = []
     for (const [index, { target }] of options.fields.entries()) {
       const value = values[index]
-      if (value === null || value === undefined) continue
-      if (STANDARD.has(target)) contact[target] = String(value).trim()
-      else fields.push({ id: customFieldId(target), value: String(value) })
+      // What a profile does not have stays as it is there.
+      const text = String(value ?? '').trim()
+      if (text === '') continue
+      if (STANDARD.has(target)) contact[target] = text
+      else fields.push({ id: customFieldId(target), value: text })
     }
     return { ...contact, ...(fields.length > 0 && { fields }), ...common }
   }
@@ -40,7 +42,7 @@ export function contactOf(options: ContactOptions) {
  * hundred a minute. What an e-mail looks like beyond that is for ActiveCampaign to say.
  */
 export function refusalOfEmail(email: unknown): string | null {
-  if (typeof email !== 'string' || email === '') return 'It was not sent: it has no e-mail.'
+  if (typeof email !== 'string') return 'It was not sent: it has no e-mail.'
   const isPossible = email.length <= 254 && /^[^\s@]{1,64}@[^\s@]+\.[^\s@.]+$/.test(email)
   return isPossible ? null : 'It was not sent: its e-mail has an incorrect format.'
 }

@@ -7,7 +7,17 @@ import {
   type SentBatch,
   type SentProfile,
 } from '../driver.ts'
-import { failureOf, get, isText, itemsOf, namedContacts, queuedBatch, wordsOf } from './answer.ts'
+import { withoutValues } from '../without-values.ts'
+import {
+  type Answer,
+  failureOf,
+  get,
+  isText,
+  itemsOf,
+  namedContacts,
+  queuedBatch,
+  wordsOf,
+} from './answer.ts'
 import type { Api } from './api.ts'
 import { type Batch, firstBatch, firstHalf, MAX_CONTACTS, type RequestShape, requestOf } from './batch.ts'
 import { contactOf, sameEmail } from './contact.ts'
@@ -34,17 +44,18 @@ export async function contactDelivery(api: Api, target: DeliveryTarget): Promise
   let refusalsInARow = 0
 
   /** A batch after a refusal: without the contacts that were named, or smaller, until the one that is wrong is alone. */
-  function afterRefusal(batch: Batch, answer: Parameters<typeof failureOf>[0]): Batch {
+  function afterRefusal(batch: Batch, answer: Answer, failure: DeliveryError): Batch {
     const named = namedContacts(answer)
+    const isNamed = batch.contacts.some((_, index) => named.has(index))
+    refusalsInARow = isNamed ? 0 : refusalsInARow + 1
+    if (refusalsInARow > MAX_REFUSALS) throw failure
+    if (!isNamed && batch.contacts.length > 1) return firstHalf(batch)
+    const reasonOf = (index: number) => named.get(index) ?? (isNamed ? null : wordsOf(answer))
     const refused = batch.contacts.flatMap(({ profileId, place }, index) => {
-      const detail = named.get(index) ?? (batch.contacts.length === 1 ? wordsOf(answer) : null)
+      const detail = reasonOf(index)
       return detail === null ? [] : [{ profileId, place, detail }]
     })
-    refusalsInARow = named.size > 0 ? 0 : refusalsInARow + 1
-    if (refusalsInARow > MAX_REFUSALS) throw failureOf(answer)
-    if (refused.length === 0) return firstHalf(batch)
-    const gone = new Set(refused.map(({ profileId }) => profileId))
-    const contacts = batch.contacts.filter(({ profileId }) => !gone.has(profileId))
+    const contacts = batch.contacts.filter((_, index) => reasonOf(index) === null)
     return { ...batch, contacts, refused: [...batch.refused, ...refused] }
   }
 
@@ -52,6 +63,11 @@ export async function contactDelivery(api: Api, target: DeliveryTarget): Promise
     maxProfiles: MAX_CONTACTS,
 
     async send(profiles: readonly SentProfile[]): Promise<SentBatch> {
+      const clean = (words: string) =>
+        withoutValues(
+          words,
+          profiles.flatMap(({ values }) => values),
+        )
       let batch = firstBatch(profiles, shape)
       let pending = null
       let bytes = 0
@@ -64,12 +80,12 @@ export async function contactDelivery(api: Api, target: DeliveryTarget): Promise
           refusalsInARow = 0
           pending = { batchId }
         } else {
-          const failure = failureOf(answer)
+          const failure = failureOf(answer, clean)
           if (failure.code !== 'REFUSED_WRITE') throw failure
-          batch = afterRefusal(batch, answer)
+          batch = afterRefusal(batch, answer, failure)
         }
       }
-      const refused = batch.refused.map(({ profileId, detail }) => ({ profileId, detail }))
+      const refused = batch.refused.map(({ profileId, detail }) => ({ profileId, detail: clean(detail) }))
       return { taken: batch.taken, refused, pending, bytes: pending ? bytes : 0 }
     },
 

@@ -2,6 +2,7 @@
 import { DeliveryError, type OpenAccount } from '../driver.ts'
 import type { Outbound } from '../outbound.ts'
 import { retryAfterMs } from '../retry-after.ts'
+import { withoutValues } from '../without-values.ts'
 import type { Message } from './message.ts'
 import { signedHeaders } from './signature.ts'
 
@@ -92,14 +93,6 @@ async function beginningOf({ body }: Response): Promise<string> {
     return ''
   }
   return Buffer.concat(chunks).toString('utf8')
-}
-
-/** Endpoints repeat what they are sent. Short values are in every sentence, and tell nothing. */
-function withoutValues(words: string, values: unknown[]): string {
-  const found = values.map(String).filter((value) => value.length > 3 && words.includes(value))
-  return found
-    .sort((a, b) => b.length - a.length)
-    .reduce((rest, value) => rest.replaceAll(value, '[value]'), words)
 }
 
 const onOneLine = (words: string) =>

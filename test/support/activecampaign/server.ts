@@ -30,6 +30,8 @@ export interface ActiveCampaign {
   failNext(path: RegExp, ...faults: Fault[]): void
   /** From now on it reads requests and answers none. */
   isSilent: boolean
+  /** How many it did not answer. */
+  silenced: number
   /** How often it answered with this status, by `METHOD path STATUS`; ids in paths are `:id`. */
   counts: Map<string, number>
   close(): Promise<void>
@@ -53,6 +55,7 @@ export async function activeCampaign({
     imports: importer(data, now),
     counts,
     isSilent: false,
+    silenced: 0,
     failNext: (path, ...all) => void faults.push(...all.map((fault) => ({ path, fault }))),
     close,
   }
@@ -65,7 +68,10 @@ export async function activeCampaign({
     if (fault === 'CUT_BEFORE') return void request.socket.destroy()
     const raw = await buffer(request)
     if (url.pathname === IMPORT && request.method === 'POST') emulator.imports.seen(raw)
-    if (fault === 'SILENCE' || emulator.isSilent) return
+    if (fault === 'SILENCE' || emulator.isSilent) {
+      emulator.silenced += 1
+      return
+    }
     const send = ([status, body]: Answer, headers: Record<string, string> = {}) => {
       const name = `${request.method} ${url.pathname.replace(/\d+$/, ':id')} ${status}`
       counts.set(name, (counts.get(name) ?? 0) + 1)
