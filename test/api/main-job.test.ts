@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { aWorld } from '../support/activation.ts'
 import { type TestGateway, testGateway } from '../support/api.ts'
+import { keyPair } from '../support/pgp.ts'
 import { addProfiles, evaluate } from '../support/segments.ts'
 import { statementsOf } from '../support/statements.ts'
 
@@ -83,6 +84,31 @@ describe('the main job, through the API alone', () => {
         orders: [{ segment: { name: 'VIPs' }, run: { status: 'QUEUED' } }],
       },
     })
+  })
+
+  it('says how files are written, as it was told to', async () => {
+    const { dataflow } = await aWorld(gateway.test)
+    const { publicKey, privateKey } = await keyPair()
+    const update = `mutation ($input: UpdateDataflowInput!) { updateDataflow(input: $input) { dataflow { fileFormat {
+      type compression nullValue emptyValue header publicKey } } errors { code path message } } }`
+    const told = async (fileFormat: Record<string, unknown>) =>
+      (await gateway.data(update, { input: { id: dataflow.id, fileFormat } })).updateDataflow
+    const format = {
+      type: 'PARQUET',
+      compression: 'ZSTD',
+      nullValue: 'null',
+      emptyValue: '""',
+      header: false,
+    }
+    expect(await told({ ...format, publicKey })).toEqual({
+      dataflow: { fileFormat: { ...format, publicKey: publicKey.trim() } },
+      errors: [],
+    })
+    expect(await told({ publicKey: privateKey })).toMatchObject({
+      dataflow: null,
+      errors: [{ code: 'INVALID_INPUT', path: ['input', 'fileFormat', 'publicKey'] }],
+    })
+    expect((await told({})).dataflow.fileFormat).toMatchObject({ type: 'CSV', header: true, publicKey: null })
   })
 
   it('tells every kind of refusal as data', async () => {

@@ -5,6 +5,8 @@ import path from 'node:path'
 import { zstdDecompressSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { FileFormat, PlannedField } from '../../src/domain/model.ts'
+import { fileCheckpoint } from '../../src/engine/exporter.ts'
+import { runFeed } from '../../src/engine/feed.ts'
 import { runWorker } from '../../src/engine/worker.ts'
 import { rejectionStore } from '../../src/storage/rejection.ts'
 import { runStore } from '../../src/storage/run.ts'
@@ -45,10 +47,11 @@ const rowsOf = (count: number, since: unknown) =>
     since,
   }))
 
-/** Exports the profiles, and gives the files, with the manifest read. */
-async function exported(profiles: Record<string, unknown>[], format: Partial<FileFormat>) {
+async function queued(profiles: Record<string, unknown>[], format: Partial<FileFormat>) {
   const fileFormat = { ...csvFormat, ...format }
-  const run = await aQueuedRun(test, await aSnapshot(test, profiles), { fileFormat, fields: FIELDS })
+  return aQueuedRun(test, await aSnapshot(test, profiles), { fileFormat, fields: FIELDS })
+}
+function startWorker() {
   const { database, ctx } = test
   const processId = `proc_${randomUUID()}`
   database.life.register(processId)
@@ -56,9 +59,19 @@ async function exported(profiles: Record<string, unknown>[], format: Partial<Fil
   const started = runWorker({ database, drivers, vault, clock, log: silent, processId, concurrency: 1 })
   worker = started
   started.start()
-  await untilEnded(test, run.id)
-  const ended = await runRow(test, run.id)
-  const rows = await runStore(database).filesOf([run.id])
+}
+
+/** Exports the profiles, and gives the files, with the manifest read. */
+async function exported(profiles: Record<string, unknown>[], format: Partial<FileFormat>) {
+  const run = await queued(profiles, format)
+  startWorker()
+  return outcome(run.id)
+}
+async function outcome(runId: string) {
+  const { database } = test
+  await untilEnded(test, runId)
+  const ended = await runRow(test, runId)
+  const rows = await runStore(database).filesOf([runId])
   const files = rows.map((row) => {
     const bytes = fs.readFileSync(path.join(test.exportRoot, row.location))
     expect(row).toMatchObject({
@@ -69,8 +82,8 @@ async function exported(profiles: Record<string, unknown>[], format: Partial<Fil
   })
   const location = rows[0] && path.join(test.exportRoot, `${rows[0].location}.manifest.json`)
   const manifest = location ? JSON.parse(fs.readFileSync(location, 'utf8')) : null
-  const pages = await rejectionStore(database).pagesByRun([run.id], { args: {}, maxPageSize: 100 })
-  return { run: ended, files, manifest, rejections: pages.get(run.id)?.rows ?? [] }
+  const pages = await rejectionStore(database).pagesByRun([runId], { args: {}, maxPageSize: 100 })
+  return { run: ended, files, manifest, rejections: pages.get(runId)?.rows ?? [] }
 }
 const endings = (files: { name: string }[]) => files.map(({ name }) => name.replace(/^file_seg_[^_.]+/, ''))
 
@@ -153,6 +166,29 @@ describe('encryption', () => {
     expect(lines.map((line) => JSON.parse(line))).toEqual(rowsOf(3_000, '2026-01-02T03:04:05Z'))
     expect(manifest.encryption).toEqual({ scheme: 'OPENPGP', fingerprint, keyId: fingerprint.slice(-16) })
     expect(JSON.stringify(manifest)).not.toContain('PGP PUBLIC KEY')
+  })
+
+  it('goes on where another worker stopped, with whole files of the same schema', async () => {
+    const { publicKey, privateKey } = await keyPair()
+    const format = { type: 'PARQUET', maxRowsPerFile: 5_000, publicKey } as const
+    const run = await queued(people(60_000), format)
+    startWorker()
+    for await (const event of runFeed(test).events(run.id, 0, AbortSignal.timeout(20_000))) {
+      if (event.received > 10_000) break
+    }
+    await worker?.stop()
+    const stopped = fileCheckpoint(await runRow(test, run.id))?.parts ?? []
+    expect(stopped.length).toBeGreaterThan(0)
+    startWorker()
+    const { files, run: ended } = await outcome(run.id)
+    expect([ended.status, files.length]).toEqual(['SUCCESS', 12])
+    expect(files.slice(0, stopped.length)).toMatchObject(stopped.map(({ sha256 }) => ({ sha256 })))
+    const opened = await Promise.all(files.map(({ content }) => openedWith(privateKey, content)))
+    const tables = opened.map(parquetTable)
+    expect(new Set(tables.map(({ columns }) => JSON.stringify(columns))).size).toBe(1)
+    expect(tables.flatMap(({ rows }) => rows.map((row) => row['E-mail']))).toEqual(
+      people(60_000).map(({ email }) => email),
+    )
   })
 
   it('to a key that has expired since fails at once, and says what to do', async () => {
