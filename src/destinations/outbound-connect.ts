@@ -3,7 +3,7 @@
 import dns from 'node:dns/promises'
 import { once } from 'node:events'
 import net from 'node:net'
-import { networkError, noAnswer, refusedAddress } from './outbound-error.ts'
+import { cutConnection, networkError, noAnswer, refusedAddress } from './outbound-error.ts'
 import { parseHost } from './outbound-host.ts'
 import type { OutboundRules } from './outbound-rules.ts'
 
@@ -41,7 +41,8 @@ export function checkedConnect(
       for (const address of addresses) check(address)
       const socket = await opened(name, port, addresses, deadline)
       try {
-        check(socket.remoteAddress ?? '')
+        if (socket.remoteAddress === undefined) throw cutConnection(name) // gone already
+        check(socket.remoteAddress)
       } catch (error) {
         socket.destroy()
         throw error

@@ -46,3 +46,6 @@ export const refusedAddress = (sentence: string) =>
 
 export const noAnswer = (host: string, ms: number) =>
   new DeliveryError('UNAVAILABLE', `${host} does not answer within ${ms / 1000} s.`, { retryable: true })
+
+export const cutConnection = (host: string) =>
+  new DeliveryError('UNAVAILABLE', `${host} cut the connection.`, { retryable: true })

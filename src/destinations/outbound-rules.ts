@@ -48,7 +48,7 @@ export function outboundRules(allow: readonly string[]): OutboundRules {
 
   const refusalOfConnection = ({ host, port, address, isPlain }: Connection): string | null => {
     const covering = entries.filter(
-      (entry) => (entry.port ?? port) === (port ?? entry.port) && entry.covers(host, address),
+      (entry) => (entry.port === null || port === null || entry.port === port) && entry.covers(host, address),
     )
     const shown = `${net.isIPv6(host) ? `[${host}]` : host}${port === null ? '' : `:${port}`}`
     if (isPlain && !covering.some((entry) => entry.allowsPlain)) {

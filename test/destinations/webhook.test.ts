@@ -45,7 +45,7 @@ profileDriverContract('WEBHOOK', () => ({
 
 const people = (count: number, change: (n: number) => unknown[] = (n) => [`p${n}@example.com`, n]) =>
   Array.from({ length: count }, (_, n) => ({ profileId: n + 1, values: change(n) })) as SentProfile[]
-const open = async (target: Partial<DeliveryTarget> = {}) => {
+const open = async (target: Partial<DeliveryTarget> = {}, of = driver) => {
   const given = deliveryTarget({
     runId: 'run_1',
     fence: 1,
@@ -54,7 +54,7 @@ const open = async (target: Partial<DeliveryTarget> = {}) => {
     fields,
     ...target,
   })
-  const delivery = await driver.deliverProfiles?.(given)
+  const delivery = await of.deliverProfiles?.(given)
   if (!delivery) throw new Error('it delivers profiles')
   return delivery
 }
@@ -191,6 +191,16 @@ describe('an answer', () => {
     const error = await failure((await open()).send(people(1)))
     expect(error?.message).toMatch(/^The endpoint answered 400: not today: \[value\] is \[31m very very /)
     expect(error?.message.length).toBeLessThan(400)
+  })
+
+  it('that does not come in time is asked for again', async () => {
+    receiver.isSilent = true
+    const hasty = webhook({ outbound: toLoopback, answerMs: 100 })
+    expect(await failure((await open({}, hasty)).send(people(1)))).toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+      message: 'The endpoint does not answer within 0.1 s.',
+    })
   })
 
   it('that goes on for ever is not read to its end', async () => {

@@ -11,8 +11,17 @@ const secret = (name: string) =>
     .string()
     .refine(isSigningSecret, `${name} is whsec_ and after it 24 to 64 random bytes in base64, nothing else.`)
 
+/** The scheme recommends 15 to 30 seconds. */
+const ANSWER_MS = 30_000
+
+interface WebhookOptions {
+  outbound: Outbound
+  /** How long an answer may take. */
+  answerMs?: number
+}
+
 /** Sends profiles in signed messages after the scheme of Standard Webhooks. */
-export function webhook({ outbound }: { outbound: Outbound }): Driver {
+export function webhook({ outbound, answerMs = ANSWER_MS }: WebhookOptions): Driver {
   return {
     type: 'WEBHOOK',
     title: 'Webhook',
@@ -56,7 +65,7 @@ export function webhook({ outbound }: { outbound: Outbound }): Driver {
       }),
       async verify(account, signal) {
         const message = testMessage(randomUUID(), new Date())
-        return { status: await post(message, { endpoint: endpointOf(account), outbound, signal }) }
+        return { status: await post(message, { endpoint: endpointOf(account), outbound, answerMs, signal }) }
       },
     },
     settings: z.strictObject({
@@ -70,11 +79,11 @@ export function webhook({ outbound }: { outbound: Outbound }): Driver {
       }),
     }),
     fields: [],
-    deliverProfiles: async (target) => delivery(outbound, target),
+    deliverProfiles: async (target) => delivery({ outbound, answerMs }, target),
   }
 }
 
-function delivery(outbound: Outbound, target: DeliveryTarget): ProfileDelivery {
+function delivery(options: Required<WebhookOptions>, target: DeliveryTarget): ProfileDelivery {
   const { account, pace, signal } = target
   if (!account) throw new Error('it is given an account')
   const endpoint = endpointOf(account)
@@ -86,7 +95,7 @@ function delivery(outbound: Outbound, target: DeliveryTarget): ProfileDelivery {
       if (message === null) return { taken, refused, pending: null, bytes: 0 }
       await pace({ name: 'messages', requests: settings.messagesPerSecond, perMs: 1_000 })
       const values = () => profiles.flatMap((profile) => profile.values)
-      await post(message, { endpoint, outbound, signal, values })
+      await post(message, { ...options, endpoint, signal, values })
       return { taken, refused, pending: null, bytes: Buffer.byteLength(message.body) }
     },
     settle: async () => [], // an answer is final

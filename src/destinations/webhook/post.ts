@@ -1,13 +1,12 @@
 // One message to the endpoint, and what its answer means.
 import { DeliveryError, type OpenAccount } from '../driver.ts'
 import type { Outbound } from '../outbound.ts'
+import { noAnswer } from '../outbound-error.ts'
 import { retryAfterMs } from '../retry-after.ts'
 import { withoutValues } from '../without-values.ts'
 import type { Message } from './message.ts'
 import { signedHeaders } from './signature.ts'
 
-/** The scheme recommends 15 to 30 seconds. */
-const ANSWER_MS = 30_000
 const MAX_ANSWER_BYTES = 4 * 1024
 const MAX_WORDS = 300
 
@@ -20,19 +19,25 @@ export interface Endpoint {
 export const endpointOf = ({ settings, secrets }: OpenAccount) =>
   ({ ...settings, ...secrets }) as unknown as Endpoint // both parsed by the driver's schemas when they were stored
 
+export interface PostContext {
+  endpoint: Endpoint
+  outbound: Outbound
+  /** How long an answer may take. */
+  answerMs: number
+  signal: AbortSignal
+  /** What of the message nobody may read in an error. */
+  values?: () => unknown[]
+}
+
 /**
  * Resolves with the status when the endpoint has taken the message.
- * @param context.values what of the message nobody may read in an error
  * @throws DeliveryError in the endpoint's words, the signal's reason when it aborts
  */
-export async function post(
-  message: Message,
-  context: { endpoint: Endpoint; outbound: Outbound; signal: AbortSignal; values?: () => unknown[] },
-): Promise<number> {
-  const { endpoint, outbound, signal, values = () => [] } = context
+export async function post(message: Message, context: PostContext): Promise<number> {
+  const { endpoint, outbound, answerMs, signal, values = () => [] } = context
   const { url, secret, previousSecret, bearerToken } = endpoint
   const secrets = previousSecret ? [secret, previousSecret] : [secret]
-  const inTime = AbortSignal.timeout(ANSWER_MS)
+  const inTime = AbortSignal.timeout(answerMs)
   try {
     const response = await outbound.fetch(url, {
       method: 'POST',
@@ -52,10 +57,7 @@ export async function post(
   } catch (error) {
     signal.throwIfAborted()
     if (!inTime.aborted) throw error
-    throw new DeliveryError('UNAVAILABLE', `The endpoint does not answer within ${ANSWER_MS / 1000} s.`, {
-      retryable: true,
-      cause: error,
-    })
+    throw noAnswer('The endpoint', answerMs)
   }
 }
 
