@@ -109,6 +109,16 @@ describe('a connection', () => {
     server.listen(0)
   })
 
+  it('asks the system where names lead, unless told otherwise', async () => {
+    const connect = (...allow: string[]) =>
+      createOutbound({ allow }).connect({ host: 'localhost', port, signal: never })
+    const socket = await connect(`localhost:${port}`)
+    expect(socket.remotePort).toBe(port)
+    socket.destroy()
+    await expect(connect('10.0.0.0/8')).rejects.toMatchObject({ code: 'REFUSED_ADDRESS' })
+    await expect(connect()).rejects.toMatchObject({ code: 'REFUSED_ADDRESS' })
+  })
+
   it('waits for a name server no longer than it should, and not after an abort', async () => {
     const lookup = () => new Promise<string[]>(() => {})
     const slow = createOutbound({ allow: ['*'], lookup, timeouts: { connectMs: 30 } })
@@ -176,5 +186,9 @@ describe('OUTBOUND_ALLOW', () => {
 
   it('with a name does not allow another name that leads to the same', async () => {
     await expect(connected('other.lan', 'minio.lan')).rejects.toMatchObject({ code: 'REFUSED_ADDRESS' })
+  })
+
+  it('with an entry that is none is no setting', () => {
+    expect(() => outbound('minio.lan', 'https://minio.lan')).toThrow('"https://minio.lan" is none of a name')
   })
 })
