@@ -165,6 +165,8 @@ export interface ProfileCheckpoint {
   counters: RunCounters
   /** What the destination took and has not said the outcome of, the oldest first. */
   pending: PendingBatch[]
+  /** The run that got so far: what it rejected is to be taken over first. Absent: nothing is. */
+  continues?: string
 }
 /** The profiles after one id and up to another, but for those that were rejected. */
 export interface PendingBatch {

@@ -36,12 +36,13 @@ export interface ProfileExportContext {
 export async function exportProfiles(context: ProfileExportContext): Promise<void> {
   const { run, lease, claim, clock, threads, signal } = context
   const start = profileCheckpoint(run) ?? BEGINNING
+  const { afterProfileId, continues } = start
+  if (continues) await lease.adoptRejections(claim, { from: continues, upToProfileId: afterProfileId, clock })
   const record = profileRecord(context, start)
   const pending = pendingBatches({ ...context, record, sentTo: (batch) => sentTo(context, batch) })
   if (run.phase !== 'FINALIZING') {
-    await lease.forgetRejections(claim, { afterProfileId: start.afterProfileId, clock })
+    await lease.forgetRejections(claim, { afterProfileId, clock })
     const sender = profileSender({ ...context, record, pending })
-    const { afterProfileId } = start
     for await (const message of threads.run(orderOf(context, { afterProfileId, sent: null }), signal)) {
       if (message.type === 'profiles') await sender.take(message.rows, message.lastProfileId)
     }

@@ -1,15 +1,16 @@
+import { isDeepStrictEqual } from 'node:util'
 import { authorize, type Session } from '../domain/access.ts'
 import { type ActivationError, pairKey, readRequest } from '../domain/activation.ts'
 import { notFound, Refusal, type UserError } from '../domain/errors.ts'
 import { retryViolations } from '../domain/guardrails.ts'
-import type { RunStatus } from '../domain/model.ts'
+import type { RunPlan, RunStatus } from '../domain/model.ts'
 import { planRetry } from '../domain/run-plan.ts'
 import { activationStore } from '../storage/activation.ts'
 import { activationFactsStore } from '../storage/activation-facts.ts'
 import { runStore } from '../storage/run.ts'
 import { runCancel } from '../storage/run-cancel.ts'
 import { announceRun, TERMINAL_STATUSES } from '../storage/run-event.ts'
-import type { Row } from '../storage/tables.ts'
+import type { NewRow, Row } from '../storage/tables.ts'
 import { type LoadedFacts, loadFacts } from './activation-facts.ts'
 import { type ActivationContext, DEFAULT_ORGANIZATION } from './activation-runs.ts'
 import { againWhenStale } from './stale.ts'
@@ -83,7 +84,8 @@ export function runService(ctx: ActivationContext) {
     },
 
     /**
-     * Queues a new run of an ended one: the same segment, snapshot and fields, to the destination as it is set now.
+     * Queues a new run of an ended one: the same segment, snapshot and fields, to the destination as it is set now. One
+     * that sends profiles goes on where an unsuccessful one stood, unless the destination is another now.
      * @throws Refusal NOT_FOUND, or CONFLICT with the id of what stands in the way
      */
     retry: (session: Session, id: string): Promise<Row<'runs'>> =>
@@ -112,7 +114,7 @@ function refuseCancelling(run: Row<'runs'>): void {
   if (TERMINAL_STATUSES.includes(run.status)) {
     throw conflict(run.id, `Run ${run.id} has ended with ${run.status}; there is nothing left to cancel.`)
   }
-  if (run.phase === 'FINALIZING') {
+  if (run.phase === 'FINALIZING' && run.plan.fileFormat !== null) {
     const message = `Run ${run.id} is ${run.status} and its files are appearing; it can no longer be cancelled. Wait until it has ended.`
     throw conflict(run.id, message)
   }
@@ -144,7 +146,9 @@ function repeat(
   const { filenameTemplate } = mapping
   const { organizationName = DEFAULT_ORGANIZATION } = ctx
   const naming = { filenameTemplate, organizationName, sandboxName: session.sandbox.name, now: facts.now }
+  const plan = planRetry({ earlier, runId, dataflow, naming, ...part })
   return {
+    ...(selection.refusedIn === undefined && standingOf(earlier, plan, facts.now)),
     id: runId,
     sandboxId: earlier.sandboxId,
     dataflowId: earlier.dataflowId,
@@ -157,11 +161,25 @@ function repeat(
     // Asked for by somebody, whatever the earlier run was, so it counts as the segment's one ad-hoc run.
     trigger: 'AD_HOC' as const,
     mode: earlier.mode,
-    plan: planRetry({ earlier, runId, dataflow, naming, ...part }),
+    plan,
     total,
     retryOf: earlier.id,
     createdAt: facts.now,
   }
+}
+
+/** Where the earlier run stood, for one that goes on from there: nobody is sent twice to the same place. */
+function standingOf(earlier: Row<'runs'>, plan: RunPlan, now: Date): Partial<NewRow<'runs'>> {
+  const { checkpoint, id } = earlier
+  const place = ({ destination: { type, settings }, accountId }: RunPlan) => ({ type, settings, accountId })
+  if (!checkpoint || !('pending' in checkpoint) || !isDeepStrictEqual(place(plan), place(earlier.plan))) {
+    return {}
+  }
+  // One that has not begun has taken over nothing yet.
+  const { continues = id } = checkpoint
+  // The destination is given its time anew.
+  const pending = checkpoint.pending.map((batch) => ({ ...batch, sentAt: now.getTime() }))
+  return { ...checkpoint.counters, checkpoint: { ...checkpoint, pending, continues } }
 }
 
 const conflict = (nodeId: string, message: string): Refusal =>

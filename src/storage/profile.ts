@@ -1,9 +1,9 @@
 // Profiles, their identity namespaces, and what is known of their attributes.
-import { and, eq, exists, inArray, isNotNull, notExists, or, type SQL, sql } from 'drizzle-orm'
+import { and, eq, exists, inArray, isNotNull, not, notExists, or, type SQL, sql } from 'drizzle-orm'
 import type { AttributeType } from '../domain/value-type.ts'
 import { chunks } from './chunks.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { ACTIVE_STATUSES } from './run-event.ts'
+import { ACTIVE_STATUSES, sendsProfiles } from './run-event.ts'
 import type { Row } from './tables.ts'
 
 const IDS_A_STATEMENT = 1_000
@@ -177,6 +177,7 @@ export function profileStore(database: Database) {
             eq(runs.sandboxId, sandboxId),
             eq(runs.phase, 'FINALIZING'),
             inArray(runs.status, ACTIVE_STATUSES),
+            not(sendsProfiles(tables)),
           ),
         )
       return rows.map((row) => row.id)
@@ -201,7 +202,7 @@ export function profileStore(database: Database) {
 
     /**
      * Erases a profile and its traces. Runs that are reading or delivering it lose their lease and their
-     * checkpoint, and so begin their file again without it.
+     * checkpoint, and so begin their file again without it; those that send profiles go on from theirs without it.
      */
     erase(sandboxId: string, profileId: number): (Query | ExpectingQuery)[] {
       // Version by version, because the primary key begins with it: the table may have a hundred million rows.
@@ -215,12 +216,16 @@ export function profileStore(database: Database) {
       return [
         db
           .update(runs)
-          .set({ checkpoint: null, fence: sql`${runs.fence} + 1`, leaseUntil: new Date(0) })
+          .set({
+            checkpoint: sql`case when ${sendsProfiles(tables)} then ${runs.checkpoint} end`,
+            fence: sql`${runs.fence} + 1`,
+            leaseUntil: new Date(0),
+          })
           .where(
             and(
               eq(runs.sandboxId, sandboxId),
               inArray(runs.status, ['PROCESSING', 'CANCELLING']),
-              inArray(runs.phase, ['WAITING', 'READING', 'DELIVERING']),
+              or(inArray(runs.phase, ['WAITING', 'READING', 'DELIVERING']), sendsProfiles(tables)),
               hasMember(profileId),
             ),
           ),

@@ -1,7 +1,7 @@
 // Ending runs before they are done: one that somebody cancels, or all that lead to what is taken out of use.
-import { and, eq, inArray, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
+import { and, eq, inArray, or, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { appendEvent, appendEvents, isActive, isUnlogged } from './run-event.ts'
+import { appendEvent, appendEvents, isActive, isUnlogged, sendsProfiles } from './run-event.ts'
 
 /** Ids of destinations, or a select of them. */
 export type Destinations = readonly string[] | SQLWrapper
@@ -23,7 +23,10 @@ export function runCancel(database: Database) {
       })
       .where(and(which, isQueued))
   /** Its worker is to stop, unless its files are appearing. */
-  const isStoppable = and(eq(runs.status, 'PROCESSING'), sql`${runs.phase} <> 'FINALIZING'`)
+  const isStoppable = and(
+    eq(runs.status, 'PROCESSING'),
+    or(sql`${runs.phase} <> 'FINALIZING'`, sendsProfiles(tables)),
+  )
   const askToStop = (which: SQL | undefined, at: Date) =>
     db
       .update(runs)

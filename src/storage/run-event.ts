@@ -10,6 +10,10 @@ export const ACTIVE_STATUSES: RunStatus[] = ['QUEUED', 'PROCESSING', 'CANCELLING
 export const isActive = ({ runs }: Pick<Database['tables'], 'runs'>): SQL =>
   sql`${runs.status} in ('QUEUED', 'PROCESSING', 'CANCELLING')`
 
+/** The run's destination takes profiles: what is sent there can't be taken back, and no files appear. */
+export const sendsProfiles = ({ runs }: Pick<Database['tables'], 'runs'>): SQL =>
+  sql`${runs.plan} ->> 'fileFormat' is null`
+
 /**
  * Appends the run's present state to its log, under the sequence number that the run row carries.
  * Goes into a batch right after the update that moved `event_seq` on.

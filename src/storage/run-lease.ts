@@ -1,6 +1,6 @@
 // How a worker holds a run and moves it on. Every write carries the fencing token of the claim: a worker that was
 // thought dead and comes back finds its writes refused (StaleWrite), and lets go.
-import { and, asc, eq, inArray, lte, notInArray, or, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, inArray, lte, notInArray, or, sql } from 'drizzle-orm'
 import type {
   FinishedPart,
   ProfileCheckpoint,
@@ -163,6 +163,26 @@ export function runLease(database: Database, processId: string) {
               ),
             ),
         ])
+      }
+    },
+
+    /** Takes over what an earlier run rejected up to a profile, as this run's own. In slices; may be repeated. */
+    async adoptRejections(
+      claim: Claim,
+      { from, upToProfileId, clock }: { from: string; upToProfileId: number; clock: Clock },
+    ): Promise<void> {
+      const { profileId, reason, detail } = rejections
+      for (let last = 0; ; ) {
+        const slice = await db
+          .select({ profileId, reason, detail })
+          .from(rejections)
+          .where(and(eq(rejections.runId, from), gt(profileId, last), lte(profileId, upToProfileId)))
+          .orderBy(asc(profileId))
+          .limit(2_000)
+        const end = slice.at(-1)
+        if (!end) return
+        last = end.profileId
+        await database.batch([held(claim, { leaseUntil: leaseUntil(clock()) }), insertRejected(claim, slice)])
       }
     },
 

@@ -180,6 +180,44 @@ describe('a worker that ends in the middle', () => {
   })
 })
 
+describe('a worker that is killed', () => {
+  // Between a request and its checkpoint: the request is made again, the same, and counted once.
+  for (const writes of [3, 4, 7, 20]) {
+    it(`after ${writes} writes, is followed by one that makes the last request again`, async () => {
+      const people = [{ name: 'no e-mail' }, ...emails(120), { email: 'nowhere' }, ...emails(120, 120)]
+      const run = await aContactRun(test, api, { people })
+      let left = writes
+      const killed = Promise.withResolvers<void>()
+      const database = {
+        ...test.database,
+        batch: async (all: Parameters<typeof test.database.batch>[0]) => {
+          left -= 1
+          if (left >= 0) return test.database.batch(all)
+          killed.resolve()
+          throw new Error('killed')
+        },
+      }
+      workers.push(startRunWorker(test, { database }))
+      await killed.promise
+      await workers.pop()?.stop()
+      start()
+      await untilEnded(test, run.id)
+      expect(await runRow(test, run.id)).toMatchObject({
+        status: 'SUCCESS',
+        received: 242,
+        exported: 240,
+        excluded: 1,
+        failed: 1,
+      })
+      expect(await rejectionsOf(test, run.id)).toHaveLength(2)
+      const distinct = new Set(api.requests)
+      expect(distinct.size).toBe(49)
+      expect(api.requests.length).toBeLessThanOrEqual(50)
+      expect(api.contacts.size).toBe(240)
+    })
+  }
+})
+
 describe('cancelling', () => {
   it('stops between two requests, and leaves what was sent', async () => {
     const run = await aContactRun(test, api, { people: emails(20_000) })

@@ -142,7 +142,7 @@ describe('delete', () => {
           mode: 'FULL',
           status: 'PROCESSING',
           phase: 'READING',
-          plan: {} as never, // deletion does not look into it
+          plan: { fileFormat: {} } as never, // deletion looks only whether there is one
           checkpoint: { afterProfileId: 1 } as never, // only whether there is one matters
           fence: 3,
           leaseUntil: at,

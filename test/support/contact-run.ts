@@ -5,6 +5,7 @@ import { driverRegistry } from '../../src/destinations/registry.ts'
 import type { RunPlan } from '../../src/domain/model.ts'
 import type { Timer } from '../../src/engine/timer.ts'
 import { runWorker } from '../../src/engine/worker.ts'
+import type { Database } from '../../src/storage/database.ts'
 import { rejectionStore } from '../../src/storage/rejection.ts'
 import { worldOf } from './activation.ts'
 import { type ContactApi, contactApiDriver } from './contact-api.ts'
@@ -55,11 +56,14 @@ export async function aStoreRun(test: TestDatabase, url: string, people: Record<
 export const emails = (count: number, from = 0) =>
   Array.from({ length: count }, (_, n) => ({ email: `p${from + n}@example.com`, name: `Person ${from + n}` }))
 
-/** Starts a worker as a process of its own; `stop` it. */
-export function startRunWorker(test: TestDatabase, options: { concurrency?: number; timer?: Timer } = {}) {
+/** Starts a worker as a process of its own, or with a database of its own as one that does not live; `stop` it. */
+export function startRunWorker(
+  test: TestDatabase,
+  options: { concurrency?: number; timer?: Timer; database?: Database } = {},
+) {
   const processId = `proc_${randomUUID()}`
   const { database, ctx } = test
-  database.life.register(processId)
+  if (!options.database) database.life.register(processId)
   const registry = { exportRoot: test.exportRoot, outbound: toLoopback }
   const drivers = driverRegistry(registry, [contactApiDriver, httpStoreDriver])
   const { vault, clock } = ctx

@@ -13,10 +13,12 @@ export const runStatus = builder.enumType('RunStatus', {
   values: {
     QUEUED: { description: 'Waits for a worker.' },
     PROCESSING: { description: 'A worker is at it.' },
-    SUCCESS: { description: 'Every file is at the destination.' },
+    SUCCESS: { description: 'Every file, or every profile, is at the destination.' },
     FAILED: { description: 'Ended with an error.' },
     CANCELLING: { description: 'Asked to stop; the worker has not answered yet.' },
-    CANCELLED: { description: 'Stopped on request; no file appeared.' },
+    CANCELLED: {
+      description: 'Stopped on request. No file appeared; profiles that an API took by then stay there.',
+    },
   },
 })
 
@@ -25,8 +27,13 @@ export const runPhase = builder.enumType('RunPhase', {
   values: {
     WAITING: { description: 'Nothing yet: it waits for a worker.' },
     READING: { description: 'Looks for the members.' },
-    DELIVERING: { description: 'Writes files to the destination, under temporary names.' },
-    FINALIZING: { description: 'Makes the files appear. It cannot be cancelled any more.' },
+    DELIVERING: {
+      description: 'Writes files to the destination, under temporary names, or sends profiles to an API.',
+    },
+    FINALIZING: {
+      description:
+        'Makes the files appear, and cannot be cancelled any more; or all profiles are sent, and the API has yet to say how that went.',
+    },
     DONE: { description: 'Nothing any more: it has ended.' },
   },
 })
@@ -51,7 +58,7 @@ export const runEventType = builder.enumType('RunEventType', {
     FILE_DELIVERED: { description: 'A file is complete.' },
     RETRYING: { description: 'An attempt failed or was interrupted; it goes on from its last checkpoint.' },
     CANCELLING: { description: 'Somebody asked it to stop.' },
-    SUCCEEDED: { description: 'Every file is at the destination.' },
+    SUCCEEDED: { description: 'Every file, or every profile, is at the destination.' },
     FAILED: { description: 'It ended with an error.' },
     CANCELLED: { description: 'It has stopped on request.' },
   },

@@ -14,7 +14,8 @@ builder.mutationFields((t) => ({
   }),
   retryRun: t.field({
     type: runPayload,
-    description: 'A new run of the same segment, snapshot and dataflow.',
+    description:
+      'A new run of the same segment, snapshot and dataflow. Into an API it goes on where an unsuccessful run stood.',
     args: { id: t.arg.id({ required: true, description: 'The id of a run that has ended, run_….' }) },
     resolve: (_, { id }, { session, parts }) => payload('run', parts.services.run.retry(session, id)),
   }),
