@@ -23,7 +23,8 @@ type SchemaElement = ConstructorParameters<typeof ParquetWriter>[0]['schema'][nu
 
 /** Columns have the types that the plan pinned, and may be null. */
 export function parquetEncoder({ columns, hasConsent, format }: EncoderOptions): RowEncoder {
-  const cellsOf = rowReader(columns, hasConsent)
+  const read = rowReader(columns, hasConsent)
+  const cells: Cell[] = columns.map(() => null) // of one row, and then of the next
   let file = parquetFile(columns, format.compression)
   let group: Cell[][] = columns.map(() => [])
   let groupBytes = 0
@@ -46,12 +47,13 @@ export function parquetEncoder({ columns, hasConsent, format }: EncoderOptions):
         const end = page.indexOf(LF, open)
         const isDuplicate = page[open - 1] === DUPLICATE_MARK
         lastProfileId = Number(page.toString('latin1', i, isDuplicate ? open - 1 : open))
-        const cells = cellsOf(JSON.parse(page.toString('utf8', open, end)), isDuplicate)
-        if (Array.isArray(cells)) {
-          for (const [column, cell] of cells.entries()) group[column]?.push(cell)
+        const refusal = read(JSON.parse(page.toString('utf8', open, end)), isDuplicate, cells)
+        if (refusal) rejected.push({ profileId: lastProfileId, ...refusal })
+        else {
+          for (let column = 0; column < cells.length; column += 1) group[column]?.push(cells[column] as Cell)
           groupBytes += end - open
           rows += 1
-        } else rejected.push({ profileId: lastProfileId, ...cells })
+        }
         if (groupBytes >= GROUP_INPUT_BYTES || group[0]?.length === GROUP_ROWS) endGroup()
         i = end + 1
       }
@@ -132,21 +134,26 @@ const HOLDS_NO: Record<ColumnType, string> = {
   DATE_TIME: 'holds no date',
 }
 
-/** Gives the cells of a row, or why it may not or cannot leave. */
+/** Puts the values of a row into `cells`, or says why it may not or cannot leave. */
 function rowReader(columns: readonly EncodedColumn[], hasConsent: boolean) {
-  return (values: unknown[], isDuplicate: boolean): Cell[] | Omit<EncodedRejection, 'profileId'> => {
+  return (
+    values: unknown[],
+    isDuplicate: boolean,
+    cells: Cell[],
+  ): Omit<EncodedRejection, 'profileId'> | null => {
     if (hasConsent && values[columns.length] !== true) return { reason: 'NO_CONSENT', detail: null }
     if (isDuplicate) return { reason: 'DUPLICATE', detail: null }
-    const cells: Cell[] = []
-    for (const [column, { target, required, type = 'STRING' }] of columns.entries()) {
+    for (let column = 0; column < columns.length; column += 1) {
+      const { target, required, type = 'STRING' } = columns[column] as EncodedColumn
       const value = values[column]
-      if (required && (value === null || value === ''))
+      if (required && (value === null || value === '')) {
         return { reason: 'MISSING_REQUIRED_FIELD', detail: target }
+      }
       const cell = value === null ? null : cellOf(type, value)
       if (cell === undefined) return { reason: 'INVALID_VALUE', detail: `${target} ${HOLDS_NO[type]}` }
-      cells.push(cell)
+      cells[column] = cell
     }
-    return cells
+    return null
   }
 }
 
@@ -157,5 +164,5 @@ function cellOf(type: ColumnType, value: unknown): Cell | undefined {
     return typeof value === 'object' ? undefined : String(value)
   }
   if (type === 'DATE_TIME') return typeof value === 'string' ? (parseInstant(value) ?? undefined) : undefined
-  return typeof value === type.toLowerCase() ? (value as Cell) : undefined
+  return typeof value === (type === 'NUMBER' ? 'number' : 'boolean') ? (value as Cell) : undefined
 }
