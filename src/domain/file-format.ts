@@ -103,6 +103,10 @@ function checkMark(format: FileFormat, name: 'nullValue' | 'emptyValue', path: s
 
 /** What can be told without reading the key. */
 function checkPublicKey({ publicKey = '' }: FileFormat, path: string[]): UserError[] {
+  // Lines of text, which every database can hold.
+  if (!publicKey.isWellFormed() || /[^\P{Cc}\t\r\n]/u.test(publicKey)) {
+    return [invalid([...path, 'publicKey'], 'The public key is no OpenPGP key in ASCII armor.')]
+  }
   if (publicKey.length <= MAX_PUBLIC_KEY) return []
   const message = `The public key has at most ${MAX_PUBLIC_KEY} characters. Export it without the signatures of others.`
   return [invalid([...path, 'publicKey'], message)]

@@ -47,7 +47,7 @@ export function encryptor(publicKey: string, leave: (bytes: Uint8Array) => Promi
   return {
     /** Resolves when the bytes may be used again. */
     async write(bytes: Uint8Array): Promise<void> {
-      await Promise.race([writer.write(bytes.slice()), leaving])
+      await Promise.race([writer.write(new Uint8Array(bytes)), leaving])
     },
     async end(): Promise<void> {
       writer.close().catch(() => {})

@@ -65,7 +65,7 @@ function packed(compression: FileFormat['compression'], next: Stage): Stage {
     async write(bytes) {
       // The compressor works beside this thread: it is given a page, and has until the next one is read.
       await Promise.race([taken, leaving])
-      if (!packer.write(bytes.slice())) taken = once(packer, 'drain')
+      if (!packer.write(new Uint8Array(bytes))) taken = once(packer, 'drain')
     },
     async end() {
       packer.end()

@@ -64,6 +64,8 @@ describe('fileFormat', () => {
     [{ emptyValue: 'a,b' }, 'emptyValue'],
     [{ emptyValue: '"' }, 'emptyValue'],
     [{ publicKey: 'x'.repeat(65_537) }, 'publicKey'],
+    [{ publicKey: 'a\u0000b' }, 'publicKey'],
+    [{ publicKey: '\ud800' }, 'publicKey'],
     [{ nullValue: 'a\nb' }, 'nullValue'],
     [{ nullValue: '\ud800' }, 'nullValue'],
     [{ nullValue: 'x'.repeat(33) }, 'nullValue'],
