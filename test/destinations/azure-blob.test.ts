@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import http from 'node:http'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { blockBytes, blockId, blocksAtOnce } from '../../src/destinations/azure-blob/blocks.ts'
 import { DeliveryError, type FileDelivery } from '../../src/destinations/driver.ts'
+import { createOutbound } from '../../src/destinations/outbound.ts'
 import type { FinishedPart } from '../../src/domain/model.ts'
-import { azureScene, openOutbound } from '../support/azure-blob.ts'
+import { azureScene } from '../support/azure-blob.ts'
 import { fileDriverContract } from './file-driver-contract.ts'
 
 const azure = azureScene()
@@ -140,9 +140,11 @@ describe('on a bad day', () => {
   it('no error holds what one logs in with, however deep', async () => {
     const secrets = azure.sasSecrets('rcwdl')
     const delivery = await azure.open({ runId: 'run_1', fence: 1 }, { secrets })
-    scene.proxy.answerNext(Infinity, { status: 403 })
-    const error = await failing(delivery.exists('a.csv'))
     const signature = new URL(secrets.sasUrl).searchParams.get('sig') ?? '?'
+    const repeated = `You may not ask for /a.csv?sig=${encodeURIComponent(signature)}&sp=rw, ever.`
+    scene.proxy.answerNext(Infinity, { status: 403, body: repeated })
+    const error = await failing(delivery.putFile('a.csv', Buffer.from('hello')))
+    expect(error.message).toContain('You may not ask for /a.csv?sig=[secret]&sp=rw, ever.')
     const all = inspect(error, { depth: 20, showHidden: true })
     expect([all.includes(signature), all.includes(encodeURIComponent(signature))]).toEqual([false, false])
   })
@@ -161,11 +163,7 @@ describe('on a bad day', () => {
     process.env.HTTP_PROXY = 'http://127.0.0.1:1'
     try {
       expect(await (await open({ runId: 'run_1', fence: 1 })).exists('a.csv')).toBe(false)
-      const refusal = new DeliveryError('REFUSED_ADDRESS', 'Not there.', { retryable: false })
-      const httpAgent = Object.assign(new http.Agent(), {
-        createConnection: (_: object, done: (error: Error) => void) => void done(refusal),
-      })
-      const closed = { ...openOutbound, httpAgent }
+      const closed = createOutbound({ allow: [] })
       const delivery = await azure.open({ runId: 'run_1', fence: 1 }, { outbound: closed })
       expect(await failing(delivery.exists('a.csv'))).toMatchObject({
         code: 'REFUSED_ADDRESS',

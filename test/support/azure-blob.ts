@@ -1,6 +1,4 @@
 // The driver for Azure, an emulator behind a proxy that can misbehave, and a fresh container for every test.
-import http from 'node:http'
-import https from 'node:https'
 import {
   BlobServiceClient,
   type ContainerClient,
@@ -15,14 +13,7 @@ import type { Outbound } from '../../src/destinations/outbound.ts'
 import { type AzuriteServer, azuriteServer } from './azurite-server.ts'
 import { deliveryTarget } from './delivery-target.ts'
 import { type HttpFaultyProxy, httpFaultyProxy } from './faulty-proxy.ts'
-
-export const openOutbound: Outbound = {
-  refusalOf: () => null,
-  httpAgent: new http.Agent({ keepAlive: true }),
-  httpsAgent: new https.Agent({ keepAlive: true }),
-  connect: () => Promise.reject(new Error('not used here')),
-  fetch,
-}
+import { toLoopback } from './outbound.ts'
 
 export interface AzureScene {
   azurite: AzuriteServer
@@ -59,7 +50,7 @@ export function azureScene() {
     scene,
     /** Over the proxy, with short patience. */
     async open(run: { runId: string; fence: number }, more: More = {}): Promise<FileDelivery> {
-      const { secrets = this.keySecrets(), outbound = openOutbound, ...target } = more
+      const { secrets = this.keySecrets(), outbound = toLoopback, ...target } = more
       const driver = azureBlob({ outbound, callMs: 1_000 })
       const settings = driver.settings.parse({ container: scene.container.containerName, path: 'in/here' })
       const account = { settings: {}, secrets, details: {} }

@@ -3,11 +3,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RestError } from '@azure/storage-blob'
 import { DeliveryError, type DeliveryErrorCode } from '../driver.ts'
+import { networkError, oneLine } from '../outbound-error.ts'
 import { retryAfterMs } from '../retry-after.ts'
 
 const TRIES = 3
 const PAUSE_MS = 300
-const MAX_WORDS = 300
 
 const SLOW_BYTES_PER_MS = 64
 
@@ -61,7 +61,7 @@ const BY_CODE: Record<string, [DeliveryErrorCode, boolean]> = {
   ContainerBeingDeleted: ['UNAVAILABLE', true],
   LeaseIdMissing: ['REFUSED_WRITE', true],
   Md5Mismatch: ['UNAVAILABLE', true],
-  // Of the agents: what they throw arrives under its code.
+  // What the agents throw arrives under its code.
   REFUSED_ADDRESS: ['REFUSED_ADDRESS', false],
 }
 
@@ -70,6 +70,10 @@ function classified(error: unknown): unknown {
   if (!(error instanceof RestError)) return error
   const { statusCode: status } = error
   const name = errorCodeOf(error)
+  if (status === undefined) {
+    const lost = networkError(error, new URL(error.request?.url ?? 'https://azure').host)
+    if (lost) return new DeliveryError(lost.code, lost.message, { retryable: lost.retryable })
+  }
   const [code, retryable] = BY_CODE[name ?? ''] ?? byStatus(status)
   const retryAfter = retryAfterMs(error.response?.headers.get('retry-after'))
   const options = retryAfter === null ? { retryable } : { retryable, retryAfterMs: retryAfter }
@@ -82,10 +86,9 @@ function classified(error: unknown): unknown {
 function wordsOf({ message }: RestError): string {
   const body = message.split('while parsing the response body - ')[1]?.replace(/\.$/, '')
   const words = body ?? message.split('\n')[0] ?? ''
-  return words
-    .replace(/\p{Cc}+/gu, ' ')
-    .slice(0, MAX_WORDS)
-    .toWellFormed()
+  // Of an address that is repeated, the signature is what nobody may see.
+  const clean = words.replace(/\p{Cc}+/gu, ' ').replace(/\bsig=[^&\s"'<>]+/g, 'sig=[secret]')
+  return oneLine(clean).toWellFormed()
 }
 
 function byStatus(status: number | undefined): [DeliveryErrorCode, boolean] {

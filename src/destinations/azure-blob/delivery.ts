@@ -65,12 +65,11 @@ export function azureDelivery({ target, login, outbound, callMs }: AzureDelivery
     },
 
     async openPart(name) {
-      const stop = new AbortController()
       return stagedPart({
         blob: blobOf(name),
         idOf: (index) => blockId(runId, fence, index),
-        call: caller(AbortSignal.any([signal, stop.signal]), callMs),
-        stop,
+        signal,
+        callMs,
         // Whoever ended the run discards what it left; a claim that was lost leaves it to the one that has it.
         sweep: async () => (signal.aborted ? undefined : sweep.blob(fullName(name))),
       })

@@ -3,19 +3,29 @@ import { createHash } from 'node:crypto'
 import type { BlockBlobClient } from '@azure/storage-blob'
 import type { PartWriter } from '../driver.ts'
 import { blockBytes, blocksAtOnce } from './blocks.ts'
-import type { Call } from './call.ts'
+import { caller } from './call.ts'
 
 export interface StagedPartOptions {
   blob: BlockBlobClient
   idOf(index: number): string
-  call: Call
-  /** Ends what is on its way. */
-  stop: AbortController
+  /** Of the delivery: when it aborts, no further block is sent. */
+  signal: AbortSignal
+  callMs: number
   /** Removes what was staged. */
   sweep(): Promise<void>
 }
 
-export function stagedPart({ blob, idOf, call, stop, sweep }: StagedPartOptions): PartWriter {
+/**
+ * How long blocks on their way may take to arrive once nobody wants them any more: a request that is cut may still be
+ * carried out, after what was staged has been swept.
+ */
+const GRACE_MS = 3_000
+
+export function stagedPart({ blob, idOf, signal, callMs, sweep }: StagedPartOptions): PartWriter {
+  const stop = new AbortController()
+  const call = caller(stop.signal, callMs)
+  const stopSoon = () => void setTimeout(() => stop.abort(), Math.min(GRACE_MS, callMs)).unref()
+  signal.addEventListener('abort', stopSoon, { once: true })
   const travelling = new Set<Promise<void>>()
   const spare: Buffer[] = []
   let failure: { error: unknown } | null = null
@@ -47,6 +57,7 @@ export function stagedPart({ blob, idOf, call, stop, sweep }: StagedPartOptions)
     block = emptyBlock()
   }
   const check = () => {
+    signal.throwIfAborted()
     if (failure) throw failure.error
   }
 
@@ -66,10 +77,12 @@ export function stagedPart({ blob, idOf, call, stop, sweep }: StagedPartOptions)
       if (block.bytes > 0) await send()
       await Promise.all(travelling)
       check()
+      signal.removeEventListener('abort', stopSoon)
       return { blocks: count }
     },
     async abort() {
-      stop.abort()
+      signal.removeEventListener('abort', stopSoon)
+      stopSoon()
       await Promise.all(travelling)
       await sweep()
     },
