@@ -8,6 +8,12 @@ const BENCHES = [
     run: () => import('./main-job.ts'),
   },
   {
+    name: 'destinations',
+    about: 'the same segment to S3, SFTP and Azure on this machine, against LOCAL_DIRECTORY; peak memory',
+    options: '--rows N  --rounds N',
+    run: () => import('./destinations.ts'),
+  },
+  {
     name: 'api',
     about: 'queries a second against Mercurius and plain node:http',
     options: '--rounds N  --seconds N  --documents abc  --only ours,mercurius,plain',

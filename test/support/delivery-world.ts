@@ -9,7 +9,7 @@ import { compose } from '../../src/compose.ts'
 import { readConfig } from '../../src/config.ts'
 import { adminSession, silent } from './database.ts'
 import { type Server, startServer } from './gateway-process.ts'
-import { type Api, apiOf } from './http-api.ts'
+import { type Api, apiOf, createAccount, createDataflow, createDestination } from './http-api.ts'
 
 /** Rows of a file at most, where sizes around that limit are tried. */
 export const LIMIT = 100
@@ -168,56 +168,21 @@ function profile(n: number) {
   return { id: n, n, email: `p${n}@example.com`, note: words.join(' ').slice(0, 400) }
 }
 
-async function createFlows(api: Api, destination: WorldDestination, segments: Record<SegmentName, string>) {
-  const { type, account, settings } = destination
-  const accountId = account && (await connect(api, type, account))
-  const input = { name: 'There', type, settings, ...(accountId && { accountId }) }
-  const { createDestination } = await api<{
-    createDestination: { destination: { id: string } | null; errors: unknown[] }
-  }>(
-    'mutation ($input: CreateDestinationInput!) { createDestination(input: $input) { destination { id } errors { message path } } }',
-    { input },
-  )
-  const destinationId = createDestination.destination?.id
-  if (!destinationId) throw new Error(JSON.stringify(createDestination.errors))
+async function createFlows(
+  api: Api,
+  { type, account, settings }: WorldDestination,
+  segments: Record<SegmentName, string>,
+) {
+  const accountId = account && (await createAccount(api, { name: 'Ours', type, ...account }))
+  const there = { name: 'There', type, settings, ...(accountId && { accountId }) }
+  const destinationId = await createDestination(api, there)
   const fields = ['email', 'n', 'note'].map((name) => ({ source: name, target: name }))
-  const schedule = { frequency: 'DAILY', startDate: '2020-01-01', startTime: '00:00' }
-  const flow = async (name: string, maxRowsPerFile: number, of: SegmentName[]) => {
-    const mapped = of.map((segment) => ({ segmentId: segments[segment], schedule }))
-    const { createDataflow } = await api<{
-      createDataflow: { dataflow: { id: string } | null; errors: unknown[] }
-    }>(
-      'mutation ($input: CreateDataflowInput!) { createDataflow(input: $input) { dataflow { id } errors { message path } } }',
-      { input: { name, destinationId, fields, fileFormat: { maxRowsPerFile }, segments: mapped } },
-    )
-    if (!createDataflow.dataflow) throw new Error(JSON.stringify(createDataflow.errors))
-    return createDataflow.dataflow.id
+  const flow = (name: string, maxRowsPerFile: number, of: SegmentName[]) => {
+    const segmentIds = of.map((segment) => segments[segment])
+    return createDataflow(api, { name, destinationId, fields, fileFormat: { maxRowsPerFile }, segmentIds })
   }
   return {
     small: await flow('Small', LIMIT, ['NONE', 'ONE', 'LIMIT', 'MORE']),
     large: await flow('Large', LARGE_PART_ROWS, ['LARGE']),
   }
-}
-
-/** Stores the account, logs in with it, and gives its id. */
-async function connect(
-  api: Api,
-  type: string,
-  { settings, secrets }: { settings: object; secrets: object },
-): Promise<string> {
-  const { createDestinationAccount: created } = await api<{
-    createDestinationAccount: { destinationAccount: { id: string } | null; errors: unknown[] }
-  }>(
-    'mutation ($input: CreateDestinationAccountInput!) { createDestinationAccount(input: $input) { destinationAccount { id settings } errors { message path } } }',
-    { input: { name: 'Ours', type, settings, secrets, agreeToDataTransfer: true } },
-  )
-  if (!created.destinationAccount) throw new Error(JSON.stringify(created.errors))
-  const { verifyDestinationAccount: verified } = await api<{
-    verifyDestinationAccount: { destinationAccount: { id: string; status: string } | null; errors: unknown[] }
-  }>(
-    'mutation ($id: ID!) { verifyDestinationAccount(id: $id) { destinationAccount { id status settings details } errors { message ... on DestinationRefusedError { detail } } } }',
-    { id: created.destinationAccount.id },
-  )
-  if (verified.destinationAccount?.status !== 'CONNECTED') throw new Error(JSON.stringify(verified.errors))
-  return verified.destinationAccount.id
 }

@@ -46,16 +46,57 @@ export async function evaluate(api: Api, segmentIds: string[]): Promise<number> 
   }
 }
 
-/** A dataflow into a folder of its own, with the segments mapped. */
+/** Stores an account, logs in with it, and gives its id. */
+export async function createAccount(
+  api: Api,
+  account: { name: string; type: string; settings: object; secrets: object },
+): Promise<string> {
+  const { createDestinationAccount: created } = await api<{
+    createDestinationAccount: { destinationAccount: { id: string } | null; errors: unknown[] }
+  }>(
+    'mutation ($input: CreateDestinationAccountInput!) { createDestinationAccount(input: $input) { destinationAccount { id settings } errors { message path } } }',
+    { input: { ...account, agreeToDataTransfer: true } },
+  )
+  if (!created.destinationAccount) throw new Error(JSON.stringify(created.errors))
+  const { id } = created.destinationAccount
+  const { verifyDestinationAccount: verified } = await api<{
+    verifyDestinationAccount: { destinationAccount: { status: string } | null; errors: unknown[] }
+  }>(
+    'mutation ($id: ID!) { verifyDestinationAccount(id: $id) { destinationAccount { status settings details } errors { message ... on DestinationRefusedError { detail } } } }',
+    { id },
+  )
+  if (verified.destinationAccount?.status !== 'CONNECTED') throw new Error(JSON.stringify(verified.errors))
+  return id
+}
+
+export async function createDestination(
+  api: Api,
+  destination: { name: string; type: string; settings: object; accountId?: string },
+): Promise<string> {
+  const { createDestination } = await api<{
+    createDestination: { destination: { id: string } | null; errors: unknown[] }
+  }>(
+    'mutation ($input: CreateDestinationInput!) { createDestination(input: $input) { destination { id } errors { message path } } }',
+    { input: destination },
+  )
+  if (!createDestination.destination) throw new Error(JSON.stringify(createDestination.errors))
+  return createDestination.destination.id
+}
+
+/** A dataflow with the segments mapped; into a folder of its own where no destination is given. */
 export async function createDataflow(
   api: Api,
-  options: { name: string; fields: unknown[]; fileFormat: unknown; segmentIds: string[] },
+  options: {
+    name: string
+    destinationId?: string
+    fields: unknown[]
+    fileFormat: unknown
+    segmentIds: string[]
+  },
 ): Promise<string> {
   const { name, fields, fileFormat, segmentIds } = options
-  const { createDestination } = await api<{ createDestination: { destination: { id: string } } }>(
-    'mutation ($input: CreateDestinationInput!) { createDestination(input: $input) { destination { id } errors { message } } }',
-    { input: { name, type: 'LOCAL_DIRECTORY', settings: { path: name } } },
-  )
+  const folder = { name, type: 'LOCAL_DIRECTORY', settings: { path: name } }
+  const destinationId = options.destinationId ?? (await createDestination(api, folder))
   const schedule = { frequency: 'DAILY', startDate: '2020-01-01', startTime: '00:00' }
   const { createDataflow } = await api<{
     createDataflow: { dataflow: { id: string } | null; errors: unknown[] }
@@ -64,7 +105,7 @@ export async function createDataflow(
     {
       input: {
         name,
-        destinationId: createDestination.destination.id,
+        destinationId,
         fields,
         fileFormat,
         segments: segmentIds.map((segmentId) => ({ segmentId, schedule })),
