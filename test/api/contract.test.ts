@@ -20,6 +20,7 @@ const contract = buildSchema(readFileSync(new URL('../data/contract.graphql', im
 
 /** What this version has beyond the contract. */
 const ADDED = [
+  'Destination.fields',
   'DestinationAccount.details',
   'FileFormat.emptyValue',
   'FileFormat.header',

@@ -50,9 +50,9 @@ it('everybody arrives once, however often the process is killed', async () => {
   expect(contacts).toHaveLength(PEOPLE)
   expect(new Set(contacts.map(({ id }) => id)).size).toBe(PEOPLE)
   expect(contacts.every(({ lists }) => lists.join() === '1')).toBe(true)
-  // A request that was under way is made again, the same; nothing else is.
+  // A request that was under way is made again, the same; nothing else is. A new process may ask too soon.
   expect(new Set(imports.bodies).size).toBe(batches)
-  expect(imports.bodies.length).toBeLessThanOrEqual(batches + 2 * KILLS)
+  expect(imports.bodies.length).toBeLessThanOrEqual(batches + 3 * KILLS)
   expect(world.said()).toContain(runId)
   for (const secret of [apiKey, Buffer.from(apiKey).toString('base64'), '@example.org', 'Name 1']) {
     expect(world.said()).not.toContain(secret)

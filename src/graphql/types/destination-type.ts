@@ -13,7 +13,7 @@ const delivery = builder.enumType('Delivery', {
   },
 })
 
-const field = builder.objectRef<DestinationField>('DestinationField').implement({
+export const destinationField = builder.objectRef<DestinationField>('DestinationField').implement({
   description: 'A field of a destination that a mapping may or must name.',
   fields: (t) => ({
     name: t.exposeString('name', { description: 'What FieldMapping.target says.' }),
@@ -56,7 +56,7 @@ destinationType.implement({
       resolve: (shape) => jsonSchema(driverOf(shape)?.settings),
     }),
     fields: t.field({
-      type: [field],
+      type: [destinationField],
       description: 'The fields it knows; empty where a file may have any column.',
       resolve: (shape) => driverOf(shape)?.fields ?? [],
     }),

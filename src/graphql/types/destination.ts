@@ -1,4 +1,5 @@
 import { authorize, visibleDestinations } from '../../domain/access.ts'
+import { fieldsOf } from '../../services/dataflow-content.ts'
 import { builder } from '../builder.ts'
 import { pageArgs } from '../connection.ts'
 import { objectQuery } from '../object-query.ts'
@@ -12,7 +13,7 @@ import {
 } from '../refs.ts'
 import { reads, selectionOf } from '../selection.ts'
 import { ORDER_FIELDS, orderInput } from './common.ts'
-import { typeOf } from './destination-type.ts'
+import { destinationField, typeOf } from './destination-type.ts'
 import { node } from './node.ts'
 import { MAPPING_LOOKUP, mappingArgs, mappingPage } from './segment-mapping.ts'
 
@@ -46,6 +47,17 @@ destination.implement({
       ...reads('accountId'),
       resolve: ({ accountId }, _, { loaders }) =>
         accountId ? loaders.destinationAccount.load(accountId) : null,
+    }),
+    fields: t.field({
+      type: [destinationField],
+      description:
+        'What a dataflow to it may or must map: the fields of its type, and those that its account has of its own. Empty where any column may be.',
+      ...reads('accountId', 'type'),
+      resolve: async ({ accountId, type }, _, { loaders, parts }) => {
+        const account = accountId ? await loaders.destinationAccount.load(accountId) : null
+        const driver = parts.drivers.find(type)
+        return driver ? [...fieldsOf(driver, account)] : []
+      },
     }),
     settings: t.expose('settings', {
       type: 'JSON',
