@@ -1,7 +1,7 @@
 // OpenSSH's own sshd on 127.0.0.1, serving SFTP from a temporary folder to one user, who logs in by key or by password.
 // The user exists for this sshd alone (libnss_wrapper tells it of him), so nothing on the machine is changed, and it
 // runs as root as well as for an ordinary user.
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
 import net, { type AddressInfo } from 'node:net'
@@ -32,6 +32,10 @@ export interface SshdServer {
   home: string
   /** SHA256:…, of the type that clients like best. */
   fingerprint: string
+  /** Of its other key, an RSA one. */
+  rsaFingerprint: string
+  /** Lets the user log in with another key, given as in a .pub file. */
+  authorize(publicKey: string): void
   /** What the server has logged so far. */
   log(): string
   /** Ends every session as a crash of its process would. */
@@ -65,10 +69,11 @@ export async function sshdServer(
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'gateway-sshd-'))
   const port = wanted ?? (await freePort())
   const home = path.join(folder, 'home')
-  const { privateKey, fingerprint } = furnish({ folder, home, port, config })
+  const { authorize, ...keys } = furnish({ folder, home, port, config })
   if (IS_ROOT) fs.mkdirSync('/run/sshd', { recursive: true, mode: 0o755 })
 
-  const sshd = [programs.sshd, '-D', '-e', '-f', path.join(folder, 'sshd_config')]
+  const file = path.join(folder, 'sshd_config')
+  const sshd = [programs.sshd, '-D', '-e', '-f', file, ...lenient(programs.sshd, file)]
   const limited = ['sh', '-c', `trap '' XFSZ; ulimit -f ${2 * (maxFileKb ?? 0)}; exec "$@"`, 'sh', ...sshd]
   const [command = '', ...args] = maxFileKb ? limited : sshd
   const child = spawn(command, args, {
@@ -95,9 +100,9 @@ export async function sshdServer(
     port,
     username: USERNAME,
     password: PASSWORD,
-    privateKey,
     home,
-    fingerprint,
+    ...keys,
+    authorize,
     log: () => log,
     killSessions: () => kill(descendantsOf(pid)),
     sessions: () => childrenOf(pid).length,
@@ -112,6 +117,12 @@ export async function sshdServer(
   }
 }
 
+/** Newer ones lock an address out for a while after logins that failed, which are many here. */
+function lenient(sshd: string, file: string): string[] {
+  const option = ['-o', 'PerSourcePenalties=no']
+  return spawnSync(sshd, ['-t', '-f', file, ...option]).status === 0 ? option : []
+}
+
 /** The files that it reads, and the user's folder. */
 function furnish(options: { folder: string; home: string; port: number; config: string[] }) {
   const { folder, home, port, config } = options
@@ -122,7 +133,7 @@ function furnish(options: { folder: string; home: string; port: number; config: 
   if (IS_ROOT) fs.chownSync(home, UID as number, GID as number)
   const publicKey = keyPair(file('user'), 'ed25519')
   const hostKey = keyPair(file('host_ed25519'), 'ed25519')
-  keyPair(file('host_rsa'), 'rsa')
+  const rsaKey = keyPair(file('host_rsa'), 'rsa')
   write('authorized_keys', publicKey)
   // Its own user for what it does before the login is needed by root alone.
   const shell = `/:${process.execPath}`
@@ -143,11 +154,19 @@ function furnish(options: { folder: string; home: string; port: number; config: 
     'KbdInteractiveAuthentication no',
     'LogLevel VERBOSE',
     'Subsystem sftp internal-sftp',
-    `ForceCommand internal-sftp -d ${home}`,
+    'ForceCommand internal-sftp',
   ]
   write('sshd_config', `${lines.join('\n')}\n`)
-  const blob = Buffer.from(hostKey.split(' ')[1] ?? '', 'base64')
-  return { privateKey: fs.readFileSync(file('user'), 'utf8'), fingerprint: hostKeyOf(blob).fingerprint }
+  return {
+    privateKey: fs.readFileSync(file('user'), 'utf8'),
+    fingerprint: fingerprintOf(hostKey),
+    rsaFingerprint: fingerprintOf(rsaKey),
+    authorize: (key: string) => fs.appendFileSync(file('authorized_keys'), key),
+  }
+}
+
+function fingerprintOf(publicKey: string): string {
+  return hostKeyOf(Buffer.from(publicKey.split(' ')[1] ?? '', 'base64')).fingerprint
 }
 
 /** Makes a key in a file, and gives its public half; by OpenSSH itself, so that the library is tested against it. */

@@ -112,7 +112,7 @@ export function loginOf({ settings, details, secrets }: OpenAccount): Login {
 
 function pemOf(value: string): string {
   const text = value.trim()
-  const isPlain = text.startsWith('-----') || text.startsWith('PuTTY')
+  const isPlain = /^(----|PuTTY|ssh-|ecdsa-)/.test(text)
   return `${isPlain ? text : Buffer.from(text, 'base64').toString().trim()}\n`
 }
 
