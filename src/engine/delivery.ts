@@ -100,6 +100,7 @@ function tellingNoSecrets(delivery: ProfileDelivery, account: OpenAccount | null
 
 /** Lets a request that is on its way when the run is stopped come to its end, so that nobody makes it again. */
 function delayed(signal: AbortSignal): AbortSignal {
+  if (signal.aborted) return signal
   const controller = new AbortController()
   const stop = () => void setTimeout(() => controller.abort(signal.reason), GRACE_MS).unref()
   signal.addEventListener('abort', stop, { once: true })

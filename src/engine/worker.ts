@@ -238,6 +238,7 @@ async function sentIn({ lease }: Task, claim: Claim): Promise<{ counters?: RunCo
 /** A run that ended without its files leaves nothing behind; a folder that cannot be reached keeps what it has. */
 async function discardParts(task: Task): Promise<void> {
   const { run, log } = task
+  if (run.plan.fileFormat === null) return
   try {
     const name = fileCheckpoint(run)?.baseName ?? run.plan.fileName ?? run.id
     const signal = AbortSignal.timeout(MAX_DISCARDING_MS)

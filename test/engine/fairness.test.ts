@@ -6,8 +6,9 @@ import net, { type AddressInfo } from 'node:net'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { httpUrl } from '../../src/config.ts'
+import type { Driver } from '../../src/destinations/driver.ts'
 import { systemTimer, type Timer } from '../../src/engine/timer.ts'
-import { type ContactApi, contactApi } from '../support/contact-api.ts'
+import { type ContactApi, contactApi, contactApiDriver } from '../support/contact-api.ts'
 import { aContactRun, aStoreRun, emails, startRunWorker } from '../support/contact-run.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { aQueuedRun, aSnapshot, csvFormat, runRow, untilEnded } from '../support/export-scene.ts'
@@ -131,5 +132,23 @@ describe('a destination', () => {
     expect(api.requests).toHaveLength(5)
     const attempts = await Promise.all(runs.map(async ({ id }) => (await runRow(test, id)).attempt))
     expect(attempts.reduce((sum, attempt) => sum + attempt, 0)).toBe(5)
+  })
+})
+
+describe('a driver that does not notice that its run was stopped', () => {
+  it('is left behind: the worker stops, and the run is there for the next', async () => {
+    const asked = Promise.withResolvers<void>()
+    const send = () => {
+      asked.resolve()
+      return new Promise<never>(() => {})
+    }
+    const deliverProfiles = async () => ({ maxProfiles: 10, send, settle: async () => [] })
+    const deaf: Driver = { ...contactApiDriver, type: 'DEAF', account: null, deliverProfiles }
+    const destination = { id: `dst_${randomUUID()}`, name: 'Deaf', type: 'DEAF', settings: {} }
+    const run = await aContactRun(test, api, { people: emails(1), plan: { destination } })
+    const worker = startRunWorker(test, { extra: [deaf] })
+    await asked.promise
+    await worker.stop()
+    expect(await runRow(test, run.id)).toMatchObject({ status: 'PROCESSING', leaseOwner: null, attempt: 0 })
   })
 })

@@ -1,6 +1,7 @@
 // Runs to the API that takes contacts, put straight into the queue, and workers for them.
 import { randomUUID } from 'node:crypto'
 import { sealSecrets } from '../../src/destinations/account.ts'
+import type { Driver } from '../../src/destinations/driver.ts'
 import { driverRegistry } from '../../src/destinations/registry.ts'
 import type { RunPlan } from '../../src/domain/model.ts'
 import type { Timer } from '../../src/engine/timer.ts'
@@ -56,16 +57,19 @@ export async function aStoreRun(test: TestDatabase, url: string, people: Record<
 export const emails = (count: number, from = 0) =>
   Array.from({ length: count }, (_, n) => ({ email: `p${from + n}@example.com`, name: `Person ${from + n}` }))
 
+interface WorkerOptions {
+  concurrency?: number
+  timer?: Timer
+  database?: Database
+  extra?: Driver[]
+}
 /** Starts a worker as a process of its own, or with a database of its own as one that does not live; `stop` it. */
-export function startRunWorker(
-  test: TestDatabase,
-  options: { concurrency?: number; timer?: Timer; database?: Database } = {},
-) {
+export function startRunWorker(test: TestDatabase, { extra = [], ...options }: WorkerOptions = {}) {
   const processId = `proc_${randomUUID()}`
   const { database, ctx } = test
   if (!options.database) database.life.register(processId)
   const registry = { exportRoot: test.exportRoot, outbound: toLoopback }
-  const drivers = driverRegistry(registry, [contactApiDriver, httpStoreDriver])
+  const drivers = driverRegistry(registry, [contactApiDriver, httpStoreDriver, ...extra])
   const { vault, clock } = ctx
   const worker = runWorker({
     database,
