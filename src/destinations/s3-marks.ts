@@ -1,6 +1,6 @@
 // Whose an unfinished upload is. Stores list uploads by key alone: not by metadata, and another run may be uploading
 // under the same key. So every upload has two small pieces whose numbers and sizes say which run and which claim it is
-// of; they are never completed, and go when the upload ends.
+// of; they are never completed, and go when the upload ends. (Swift keeps their two kilobytes among its segments.)
 //
 // Some stores take no more than 1,000 pieces, and some only pieces that are numbered from 1 on without a gap. So the
 // marks have the last numbers below that; an upload that needs those gets its marks again at the very end first.
@@ -10,14 +10,14 @@ import { createHash } from 'node:crypto'
 export const MARKS_AFTER = { most: 900, large: 9_900 } as const
 const MOST_FENCE = 98
 const RUN_MARK = 100
-const SIZES = 16_384
+const SIZES = 1_024
 
 export interface Mark {
   number: number
   bytes: number
 }
 
-/** The one's number has the claim's fencing token; both sizes have the run, 28 bits of its hash. */
+/** The one's number has the claim's fencing token; both sizes have the run, 20 bits of its hash. */
 export function marksOf(runId: string, fence: number, after: number): [Mark, Mark] {
   const hash = createHash('sha256').update(runId).digest()
   const size = (at: number) => 1 + (hash.readUInt16BE(at) % SIZES)

@@ -1,51 +1,59 @@
-import {
-  CreateBucketCommand,
-  GetObjectCommand,
-  ListMultipartUploadsCommand,
-  ListObjectsV2Command,
-} from '@aws-sdk/client-s3'
+// S3 against a real store, OpenStack Swift.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { s3 } from '../../src/destinations/s3/driver.ts'
-import { s3Client } from '../../src/destinations/s3-client.ts'
+import { faultyProxy } from '../support/faulty-proxy.ts'
 import { toLoopback } from '../support/outbound.ts'
-import { accountFor, openDelivery } from '../support/s3-scenes.ts'
+import { s3Bucket } from '../support/s3-bucket.ts'
+import { accountFor, asTexts, openDelivery, write } from '../support/s3-scenes.ts'
 import { hasSwift, type SwiftServer, startSwift } from '../support/swift-server.ts'
 import { fileDriverContract } from './file-driver-contract.ts'
+import { fileDriverFaults } from './file-driver-faults.ts'
 
 const driver = s3({ outbound: toLoopback })
-const Bucket = 'bucket'
 
 describe.runIf(hasSwift())('with OpenStack Swift', () => {
   let swift: SwiftServer
-  let client: ReturnType<typeof s3Client>
+  let bucket: Awaited<ReturnType<typeof s3Bucket>>
   beforeAll(async () => {
     swift = await startSwift()
-    client = s3Client({ ...swift.keys, endpoint: swift.url, forcePathStyle: true }, toLoopback)
-    await client.send(new CreateBucketCommand({ Bucket }))
+    bucket = await s3Bucket(swift)
   }, 90_000)
-  afterAll(() => swift.close())
-
-  const objectsIn = async (folder: string) => {
-    const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix: `${folder}/` }))
-    const entries = Contents.map(async ({ Key = '' }) => {
-      const { Body } = await client.send(new GetObjectCommand({ Bucket, Key }))
-      return [Key.slice(folder.length + 1), (await Body?.transformToString()) ?? ''] as const
-    })
-    return Object.fromEntries(await Promise.all(entries))
-  }
-  const uploadsIn = async (folder: string) => {
-    const command = new ListMultipartUploadsCommand({ Bucket, Prefix: `${folder}/` })
-    return ((await client.send(command)).Uploads ?? []).map(({ Key, UploadId }) => `${Key} ${UploadId}`)
-  }
+  afterAll(() => swift?.close())
+  const open = (path: string, claim = { runId: 'run_1', fence: 1 }) =>
+    openDelivery(driver, accountFor(swift), { ...claim, settings: { path } })
 
   let number = 0
   fileDriverContract('S3', () => {
     const folder = `test-${++number}` // a server for all tests, a folder for each
     return {
-      open: (claim) => openDelivery(driver, accountFor(swift), { ...claim, settings: { path: folder } }),
-      visible: () => objectsIn(folder),
-      everything: async () => [...Object.keys(await objectsIn(folder)), ...(await uploadsIn(folder))],
+      open: (claim) => open(folder, claim),
+      visible: async () => asTexts(await bucket.objects(folder)),
+      everything: async () => [
+        ...Object.keys(await bucket.objects(folder)),
+        ...(await bucket.uploads(folder)),
+      ],
     }
+  })
+
+  fileDriverFaults('S3', {
+    over: 'tcp', // Swift ends an answer to HEAD as if it had a body, which no proxy of HTTP understands
+    async start() {
+      const proxy = await faultyProxy(Number(new URL(swift.url).port))
+      const { settings, secrets } = accountFor({ ...swift, url: `http://127.0.0.1:${proxy.port}` })
+      return {
+        destination: {
+          type: 'S3',
+          account: { settings, secrets },
+          settings: { bucket: 'bucket', path: 'out' },
+        },
+        proxy,
+        files: async () => new Map(Object.entries(await bucket.objects('out'))),
+        leftovers: () => bucket.uploads('out'),
+        clear: () => bucket.clear('out'),
+        secrets: [swift.keys.secretAccessKey],
+        close: () => proxy.close(),
+      }
+    },
   })
 
   it('a login tells the buckets, and is refused with wrong keys', async () => {
@@ -58,21 +66,12 @@ describe.runIf(hasSwift())('with OpenStack Swift', () => {
 
   it('a part of many pieces arrives byte for byte', async () => {
     const bytes = Buffer.alloc(20 * 1024 * 1024 + 1, 'a line of a large file\n')
-    const delivery = await openDelivery(driver, accountFor(swift), {
-      runId: 'run_1',
-      fence: 1,
-      settings: { path: 'large' },
-    })
-    const writer = await delivery.openPart('a.csv')
-    for (let at = 0; at < bytes.length; at += 1_000_000)
-      await writer.write(bytes.subarray(at, at + 1_000_000))
-    const receipt = (await writer.finish()) ?? {}
-    const part = { part: 1, fence: 1, name: 'a.csv', rows: 1, bytes: bytes.length, sha256: '', receipt }
+    const delivery = await open('large')
+    const part = await write(delivery, "ünï code/a+b&c=d%20'()*!.csv", bytes)
     expect(await delivery.hasPart(part)).toBe(true)
     await delivery.publish(part, { replace: false })
-    const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: 'large/a.csv' }))
-    expect(Buffer.from((await Body?.transformToByteArray()) ?? []).equals(bytes)).toBe(true)
-    expect(await uploadsIn('large')).toEqual([])
+    expect(Object.values(await bucket.objects('large')).map((body) => body.equals(bytes))).toEqual([true])
+    expect(await bucket.uploads('large')).toEqual([])
   })
 
   it('a bucket that is not there is told as such', async () => {

@@ -11,6 +11,7 @@ import type { S3Place } from './s3-scenes.ts'
 
 const KINDS = ['account', 'container', 'object'] as const
 const PACKAGES = 'swift-proxy swift-account swift-container swift-object'
+const SECRET = 'the-secret-of-the-tester'
 const START_MS = 60_000
 
 /** Whether it is here; call it while the suite is collected. */
@@ -46,7 +47,7 @@ export async function startSwift(): Promise<SwiftServer> {
     close()
     throw new Error(`Swift does not start: ${said}`, { cause: error })
   }
-  const keys = { region: 'eu-central-1', accessKeyId: 'test:tester', secretAccessKey: 'testing' }
+  const keys = { region: 'eu-central-1', accessKeyId: 'test:tester', secretAccessKey: SECRET }
   return { url: `http://127.0.0.1:${proxyPort}`, keys, close }
 }
 
@@ -136,7 +137,7 @@ use = egg:swift#s3api
 location = eu-central-1
 [filter:tempauth]
 use = egg:swift#tempauth
-user_test_tester = testing .admin
+user_test_tester = ${SECRET} .admin
 [filter:slo]
 use = egg:swift#slo
 [filter:copy]
