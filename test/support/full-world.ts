@@ -5,7 +5,9 @@ import type { Query } from '../../src/storage/database.ts'
 import type { NewRow, Row } from '../../src/storage/tables.ts'
 import { activated, worldOf } from './activation.ts'
 import type { TestGateway } from './api.ts'
+import { csvFormat } from './export-scene.ts'
 import { type HttpStore, httpStoreDriver } from './http-store.ts'
+import { keyPair } from './pgp.ts'
 import { addProfiles } from './segments.ts'
 
 /** A driver with an account to log in with, and with a field to name. */
@@ -31,7 +33,8 @@ export async function fullWorld(gateway: TestGateway, store: HttpStore, sandboxN
   const accountId = await addAccount(scene, login)
   const kept = { type: 'HTTP_STORE', accountId, settings: { folder: 'out' }, description: 'For the agency.' }
   const destination = await world.destination(kept)
-  const dataflow = await world.dataflow(destination, { description: 'Every day.' })
+  const fileFormat = { ...csvFormat, publicKey: (await keyPair()).publicKey }
+  const dataflow = await world.dataflow(destination, { description: 'Every day.', fileFormat })
   const jobId = await addJob(scene)
   const fresh = makerOf(scene, dataflow, jobId)
   const run = await addRun(scene, fresh)
