@@ -1,3 +1,4 @@
+import { oneLine } from '../domain/text.ts'
 import { DeliveryError } from './driver.ts'
 
 const WORDS: Record<string, string> = {
@@ -27,7 +28,7 @@ export function networkError(error: unknown, host: string): DeliveryError | null
     if (cause instanceof DeliveryError) return cause
     const code = 'code' in cause ? String(cause.code) : ''
     const isTls = TLS.test(code)
-    const words = isTls ? `cannot be trusted: ${oneLine(cause.message)}` : WORDS[code]
+    const words = isTls ? `cannot be trusted: ${oneLine(cause.message, 200)}` : WORDS[code]
     if (words) {
       return new DeliveryError('UNAVAILABLE', `${host} ${words} (${code}).`, {
         retryable: !isTls,
@@ -37,9 +38,6 @@ export function networkError(error: unknown, host: string): DeliveryError | null
   }
   return null
 }
-
-/** What another side says, fit for a message. */
-export const oneLine = (text: string) => text.replace(/\s+/g, ' ').slice(0, 200)
 
 export const refusedAddress = (sentence: string) =>
   new DeliveryError('REFUSED_ADDRESS', sentence, { retryable: false })

@@ -4,9 +4,10 @@ import https from 'node:https'
 import net from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Agent, buildConnector, Request as UndiciRequest, fetch as undiciFetch } from 'undici'
+import { oneLine } from '../domain/text.ts'
 import { DeliveryError } from './driver.ts'
 import type { Connect } from './outbound-connect.ts'
-import { networkError, noAnswer, oneLine, refusedAddress } from './outbound-error.ts'
+import { networkError, noAnswer, refusedAddress } from './outbound-error.ts'
 import type { OutboundRules } from './outbound-rules.ts'
 
 export interface HttpTimeouts {
@@ -96,6 +97,6 @@ export function checkedFetch(
 /** What else goes wrong between sending and an answer is told in the cause: no HTTP, too many redirects. */
 function failedFetch(error: unknown, host: string): unknown {
   if (!(error instanceof TypeError && error.cause instanceof Error)) return error
-  const message = `${host} did not answer as it should: ${oneLine(error.cause.message)}.`
+  const message = `${host} did not answer as it should: ${oneLine(error.cause.message, 200)}.`
   return new DeliveryError('UNAVAILABLE', message, { retryable: true, cause: error })
 }

@@ -1,7 +1,8 @@
 // What an object store's refusals mean. Stores that speak the S3 protocol share its codes, and add a few of their own.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { oneLine } from '../domain/text.ts'
 import { DeliveryError, type DeliveryErrorCode } from './driver.ts'
-import { networkError, oneLine } from './outbound-error.ts'
+import { networkError } from './outbound-error.ts'
 import { retryAfterMs } from './retry-after.ts'
 
 const ATTEMPTS = 4
@@ -88,7 +89,7 @@ function deliveryErrorOf(thrown: unknown): unknown {
   if (status === undefined) return thrown
   const kind = kindOf(code, status)
   const pause = retryAfterMs($response?.headers?.['retry-after'])
-  return new DeliveryError(kind, `The store answered ${status} ${oneLine(code)}: ${oneLine(message)}`, {
+  return new DeliveryError(kind, `The store answered ${status} ${oneLine(code, 200)}: ${oneLine(message, 200)}`, {
     retryable: kind === 'THROTTLED' || kind === 'UNAVAILABLE' || kind === 'OUT_OF_SPACE',
     ...(pause !== null && { retryAfterMs: pause }),
     cause: { code, status } satisfies Refusal, // and no more: the library's errors hold the whole exchange

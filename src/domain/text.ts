@@ -61,7 +61,8 @@ export function checkTexts(input: {
 /** What somebody else's program said, fit to be shown and stored: one line, and no longer than `max`. */
 export function oneLine(text: string, max = 1_000): string {
   return text
-    .replace(/\p{Cc}+/gu, ' ')
+    .replace(/[\p{Cc}\s]+/gu, ' ')
+    .trim()
     .slice(0, max)
     .toWellFormed()
 }

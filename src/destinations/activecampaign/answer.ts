@@ -1,5 +1,6 @@
 // What ActiveCampaign's answers say. Their shapes differ from place to place, and from what is published: keys come with
 // blanks and in other cases, lists hold texts or objects.
+import { oneLine } from '../../domain/text.ts'
 import { DeliveryError } from '../driver.ts'
 
 export interface Answer {
@@ -77,10 +78,5 @@ export const itemsOf = (value: unknown): unknown[] => (Array.isArray(value) ? va
 export const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
 
 function plain(words: string): string {
-  return words
-    .replace(/[\p{Cc}\s]+/gu, ' ')
-    .replace(/[^\s"'<>()]+@[^\s"'<>()]+/g, '[e-mail]')
-    .trim()
-    .slice(0, MAX_WORDS)
-    .toWellFormed()
+  return oneLine(words.replace(/[^\s"'<>()]+@[^\s"'<>()]+/g, '[e-mail]'), MAX_WORDS)
 }

@@ -1,4 +1,5 @@
 // Requests to ActiveCampaign's API v3, none too early.
+import { beginningOf } from '../answer-text.ts'
 import { DeliveryError, type DeliveryTarget, type OpenAccount, type PaceBudget } from '../driver.ts'
 import type { Outbound } from '../outbound.ts'
 import { retryAfterMs } from '../retry-after.ts'
@@ -52,7 +53,7 @@ export function activeCampaignApi(options: {
         redirect: 'manual',
         signal: AbortSignal.any([signal, inTime]),
       })
-      const text = await boundedText(response)
+      const text = await beginningOf(response, MAX_ANSWER_BYTES)
       const { status, headers } = response
       return { status, body: parsed(text), retryAfterMs: retryAfterMs(headers.get('retry-after')) }
     } catch (cause) {
@@ -85,15 +86,4 @@ function parsed(text: string): unknown {
   } catch {
     return null // a page for people, from something in between
   }
-}
-
-async function boundedText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length
-    if (bytes > MAX_ANSWER_BYTES) throw new Error('the answer is too long')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
 }

@@ -2,8 +2,9 @@
 // becomes an error of the closed set.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RestError } from '@azure/storage-blob'
+import { oneLine } from '../../domain/text.ts'
 import { DeliveryError, type DeliveryErrorCode } from '../driver.ts'
-import { networkError, oneLine } from '../outbound-error.ts'
+import { networkError } from '../outbound-error.ts'
 import { retryAfterMs } from '../retry-after.ts'
 
 const TRIES = 3
@@ -87,8 +88,7 @@ function wordsOf({ message }: RestError): string {
   const body = message.split('while parsing the response body - ')[1]?.replace(/\.$/, '')
   const words = body ?? message.split('\n')[0] ?? ''
   // Of an address that is repeated, the signature is what nobody may see.
-  const clean = words.replace(/\p{Cc}+/gu, ' ').replace(/\bsig=[^&\s"'<>]+/g, 'sig=[secret]')
-  return oneLine(clean).toWellFormed()
+  return oneLine(words.replace(/\bsig=[^&\s"'<>]+/g, 'sig=[secret]'), MAX_WORDS)
 }
 
 function byStatus(status: number | undefined): [DeliveryErrorCode, boolean] {

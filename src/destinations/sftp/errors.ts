@@ -1,5 +1,8 @@
 // What servers and the SSH library say, in the closed set of errors.
+import { oneLine } from '../../domain/text.ts'
 import { DeliveryError } from '../driver.ts'
+
+const MAX_WORDS = 300
 
 /** SSH_FX_… (draft-ietf-secsh-filexfer); those from 11 on are of later versions of the protocol than ours. */
 export const STATUS = {
@@ -67,9 +70,5 @@ export function refused(error: unknown, what: string, isWrite = false): unknown 
 /** Of a server, on one line and not too many. */
 export function wordsOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error)
-  const words = text
-    .replace(/[\p{Cc}\s]+/gu, ' ')
-    .trim()
-    .replace(/\.$/, '')
-  return (words.length > 300 ? `${words.slice(0, 300)}…` : words).toWellFormed() || 'without a word'
+  return oneLine(text, MAX_WORDS).replace(/\.$/, '') || 'without a word'
 }

@@ -1,4 +1,6 @@
 // One message to the endpoint, and what its answer means.
+import { oneLine } from '../../domain/text.ts'
+import { beginningOf } from '../answer-text.ts'
 import { DeliveryError, type OpenAccount } from '../driver.ts'
 import type { Outbound } from '../outbound.ts'
 import { noAnswer } from '../outbound-error.ts'
@@ -7,7 +9,7 @@ import { withoutValues } from '../without-values.ts'
 import type { Message } from './message.ts'
 import { signedHeaders } from './signature.ts'
 
-const MAX_ANSWER_BYTES = 4 * 1024
+const ANSWER_BYTES = 4 * 1024
 const MAX_WORDS = 300
 
 export interface Endpoint {
@@ -51,9 +53,10 @@ export async function post(message: Message, context: PostContext): Promise<numb
       redirect: 'manual',
       signal: AbortSignal.any([signal, inTime]),
     })
-    const answer = await beginningOf(response)
+    // Nothing of an answer that breaks off: the status says what counts.
+    const answer = await beginningOf(response, ANSWER_BYTES).catch(() => '')
     if (response.ok) return response.status
-    throw failureOf(response, onOneLine(withoutValues(answer, values())))
+    throw failureOf(response, oneLine(withoutValues(answer, values()), MAX_WORDS))
   } catch (error) {
     signal.throwIfAborted()
     if (!inTime.aborted) throw error
@@ -80,26 +83,3 @@ function failureOf(response: Response, words: string): DeliveryError {
   const redirect = `The endpoint answered ${status}, and redirects are not followed. Enter the URL that it leads to.`
   return new DeliveryError('BAD_SETTINGS', redirect, final)
 }
-
-/** The beginning of an answer; nothing of one that breaks off: the status says what counts. */
-async function beginningOf({ body }: Response): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  try {
-    for await (const chunk of body ?? []) {
-      chunks.push(chunk)
-      bytes += chunk.length
-      if (bytes >= MAX_ANSWER_BYTES) break
-    }
-  } catch {
-    return ''
-  }
-  return Buffer.concat(chunks).toString('utf8')
-}
-
-const onOneLine = (words: string) =>
-  words
-    .replace(/[\p{C}\s]+/gu, ' ')
-    .trim()
-    .slice(0, MAX_WORDS)
-    .toWellFormed()
