@@ -89,11 +89,15 @@ function deliveryErrorOf(thrown: unknown): unknown {
   if (status === undefined) return thrown
   const kind = kindOf(code, status)
   const pause = retryAfterMs($response?.headers?.['retry-after'])
-  return new DeliveryError(kind, `The store answered ${status} ${oneLine(code, 200)}: ${oneLine(message, 200)}`, {
-    retryable: kind === 'THROTTLED' || kind === 'UNAVAILABLE' || kind === 'OUT_OF_SPACE',
-    ...(pause !== null && { retryAfterMs: pause }),
-    cause: { code, status } satisfies Refusal, // and no more: the library's errors hold the whole exchange
-  })
+  return new DeliveryError(
+    kind,
+    `The store answered ${status} ${oneLine(code, 200)}: ${oneLine(message, 200)}`,
+    {
+      retryable: kind === 'THROTTLED' || kind === 'UNAVAILABLE' || kind === 'OUT_OF_SPACE',
+      ...(pause !== null && { retryAfterMs: pause }),
+      cause: { code, status } satisfies Refusal, // and no more: the library's errors hold the whole exchange
+    },
+  )
 }
 
 const unavailable = (message: string) => new DeliveryError('UNAVAILABLE', message, { retryable: true })

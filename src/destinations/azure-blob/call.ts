@@ -9,6 +9,8 @@ import { retryAfterMs } from '../retry-after.ts'
 
 const TRIES = 3
 const PAUSE_MS = 300
+/** Of the words of the service in a message. */
+const MAX_WORDS = 300
 
 const SLOW_BYTES_PER_MS = 64
 
