@@ -1,7 +1,7 @@
 // What is written down of a run that sends profiles: its checkpoint, its counters, and what was rejected.
 import type { RefusedProfile } from '../destinations/driver.ts'
 import type { PendingBatch, ProfileCheckpoint, RunCounters } from '../domain/model.ts'
-import type { Rejected } from '../storage/run-lease.ts'
+import type { Rejected } from '../storage/run-rejections.ts'
 import type { ProfileExportContext } from './profile-exporter.ts'
 import { EVENT_MS, notBelow, REJECTED_AT_ONCE } from './progress.ts'
 

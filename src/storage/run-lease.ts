@@ -1,19 +1,18 @@
 // How a worker holds a run and moves it on. Every write carries the fencing token of the claim: a worker that was
 // thought dead and comes back finds its writes refused (StaleWrite), and lets go.
-import { and, asc, eq, gt, inArray, lte, notInArray, or, sql } from 'drizzle-orm'
+import { and, asc, eq, inArray, notInArray, or, sql } from 'drizzle-orm'
 import type {
   FinishedPart,
-  ProfileCheckpoint,
   RunCheckpoint,
   RunCounters,
   RunEventType,
   RunFailure,
   RunPhase,
 } from '../domain/model.ts'
-import type { Clock } from '../domain/ports.ts'
-import { type Database, type ExpectingQuery, type Query, type RowsWrite, StaleWrite } from './database.ts'
+import { type Database, type ExpectingQuery, type Query, StaleWrite } from './database.ts'
 import { isLeft, leaseUntil } from './lease.ts'
 import { announceRun, appendEvent, isActive } from './run-event.ts'
+import { runRejections } from './run-rejections.ts'
 import type { NewRow, Row } from './tables.ts'
 
 /** A claimed run: what identifies the claim in every later write. */
@@ -21,24 +20,16 @@ export interface Claim {
   runId: string
   fence: number
 }
-export interface Rejected {
-  profileId: number
-  reason: Row<'rejections'>['reason']
-  detail: string | null
-}
+export type Change = Partial<NewRow<'runs'>>
+export type RunStatuses = Row<'runs'>['status'][]
 export type RunLease = ReturnType<typeof runLease>
 
 export function runLease(database: Database, processId: string) {
   const { db, tables } = database
-  const { runs, runFiles, rejections } = tables
-  type Change = Partial<NewRow<'runs'>>
+  const { runs, runFiles } = tables
 
   /** A write of the claim's holder; undone when the claim is lost or the run is being cancelled. */
-  const held = (
-    { runId, fence }: Claim,
-    change: Change,
-    status: Row<'runs'>['status'][] = ['PROCESSING'],
-  ) => ({
+  const held = ({ runId, fence }: Claim, change: Change, status: RunStatuses = ['PROCESSING']) => ({
     query: db
       .update(runs)
       .set(change)
@@ -50,19 +41,15 @@ export function runLease(database: Database, processId: string) {
     claim: Claim,
     change: Change,
     event: { type: RunEventType; message?: string; at: Date },
-    status?: Row<'runs'>['status'][],
+    status?: RunStatuses,
   ): (Query | ExpectingQuery)[] => [
     held(claim, { ...change, eventSeq: sql`${runs.eventSeq} + 1` as unknown as number }, status), // drizzle's set() takes SQL
     appendEvent(database, { runId: claim.runId, message: null, ...event }),
   ]
 
-  const insertRejected = ({ runId }: Claim, rejected: readonly Rejected[]): RowsWrite => ({
-    into: 'rejections',
-    columns: ['run_id', 'profile_id', 'reason', 'detail'],
-    rows: rejected.map(({ profileId, reason, detail }) => [runId, profileId, reason, detail]),
-  })
-
   return {
+    ...runRejections(database, held),
+
     /**
      * Takes the oldest run that nobody holds: queued, or left by a holder that is dead or silent for too long. Those of
      * destinations to pass over only if they are to be cancelled.
@@ -133,81 +120,6 @@ export function runLease(database: Database, processId: string) {
     /** Keeps the claim for another lease. @throws StaleWrite when it is lost */
     renew: (claim: Claim, at: Date) =>
       database.batch([held(claim, { leaseUntil: leaseUntil(at) }, ['PROCESSING', 'CANCELLING'])]),
-
-    /**
-     * Forgets the rejections after a checkpoint: the profiles there are looked at again. In slices, since there may
-     * be as many as profiles.
-     */
-    async forgetRejections(claim: Claim, options: { afterProfileId: number; clock: Clock }): Promise<void> {
-      const { afterProfileId, clock } = options
-      for (;;) {
-        const [next] = await db.select({ upTo: sql<number | null>`max(profile_id)` }).from(
-          db
-            .select({ profileId: rejections.profileId })
-            .from(rejections)
-            .where(and(eq(rejections.runId, claim.runId), sql`${rejections.profileId} > ${afterProfileId}`))
-            .orderBy(asc(rejections.profileId))
-            .limit(2_000)
-            .as('slice'),
-        )
-        if (next?.upTo == null) return
-        await database.batch([
-          held(claim, { leaseUntil: leaseUntil(clock()) }),
-          db
-            .delete(rejections)
-            .where(
-              and(
-                eq(rejections.runId, claim.runId),
-                sql`${rejections.profileId} > ${afterProfileId}`,
-                lte(rejections.profileId, next.upTo),
-              ),
-            ),
-        ])
-      }
-    },
-
-    /** Takes over what an earlier run rejected up to a profile, as this run's own. In slices; may be repeated. */
-    async adoptRejections(
-      claim: Claim,
-      { from, upToProfileId, clock }: { from: string; upToProfileId: number; clock: Clock },
-    ): Promise<void> {
-      const { profileId, reason, detail } = rejections
-      for (let last = 0; ; ) {
-        const slice = await db
-          .select({ profileId, reason, detail })
-          .from(rejections)
-          .where(and(eq(rejections.runId, from), gt(profileId, last), lte(profileId, upToProfileId)))
-          .orderBy(asc(profileId))
-          .limit(2_000)
-        const end = slice.at(-1)
-        if (!end) return
-        last = end.profileId
-        await database.batch([held(claim, { leaseUntil: leaseUntil(clock()) }), insertRejected(claim, slice)])
-      }
-    },
-
-    /** Profiles that will not leave. Apart from the progress, since there may be very many: a few hundred at a time. */
-    async reject(claim: Claim, rejected: readonly Rejected[], at: Date): Promise<void> {
-      await database.batch([held(claim, { leaseUntil: leaseUntil(at) }), insertRejected(claim, rejected)])
-    },
-
-    /**
-     * What was sent, and what of it was refused: together, so that neither is forgotten nor counted twice. It is
-     * written down though the run is being cancelled. No event.
-     */
-    async sent(
-      claim: Claim,
-      {
-        checkpoint,
-        rejected,
-        at,
-      }: { checkpoint: ProfileCheckpoint; rejected: readonly Rejected[]; at: Date },
-    ): Promise<void> {
-      await database.batch([
-        held(claim, { checkpoint, leaseUntil: leaseUntil(at) }, ['PROCESSING', 'CANCELLING']),
-        insertRejected(claim, rejected),
-      ])
-    },
 
     /** Counters and, when a part was finished, the checkpoint; one event. */
     async progress(
