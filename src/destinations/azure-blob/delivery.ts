@@ -6,7 +6,8 @@ import { DeliveryError, type DeliveryTarget, type FileDelivery } from '../driver
 import type { Outbound } from '../outbound.ts'
 import { blockId, blockIds } from './blocks.ts'
 import { caller, errorCodeOf } from './call.ts'
-import { type Login, serviceOf } from './login.ts'
+import { serviceOf } from './client.ts'
+import type { Login } from './login.ts'
 import { stagedPart } from './staged-part.ts'
 import { isSweepMark, sweeper } from './sweep.ts'
 

@@ -8,10 +8,7 @@ import {
   type OpenAccount,
 } from '../driver.ts'
 import type { Outbound } from '../outbound.ts'
-import { caller } from './call.ts'
-import { azureDelivery } from './delivery.ts'
-import { type Login, type LoginSecrets, readLogin, serviceOf } from './login.ts'
-import { verifyLogin } from './verify.ts'
+import { type Login, type LoginSecrets, readLogin } from './login.ts'
 
 /** Names of containers, as the service takes them. */
 const CONTAINER = /^(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/
@@ -52,8 +49,8 @@ export function azureBlob({ outbound, callMs = 60_000 }: { outbound: Outbound; c
           if (refusal !== null) ctx.addIssue({ code: 'custom', message: refusal, path: givenIn(secrets) })
         }),
       async verify(account, signal) {
-        const login = loginOf(account)
-        return verifyLogin(login, serviceOf(login, outbound), caller(signal, callMs))
+        const { verifyLogin } = await import('./verify.ts') // the library is large: loaded when the first one uses it
+        return verifyLogin({ login: loginOf(account), outbound, callMs, signal })
       },
     },
     settings: z.strictObject({
@@ -84,6 +81,7 @@ export function azureBlob({ outbound, callMs = 60_000 }: { outbound: Outbound; c
     fields: [],
     refusalOf: (settings, account) => refusalOf(String(settings.container), account),
     async deliverFiles(target) {
+      const { azureDelivery } = await import('./delivery.ts')
       return azureDelivery({ target, login: loginOf(accountOf(target)), outbound, callMs })
     },
   }

@@ -1,7 +1,5 @@
 // What one logs in with at Azure: a connection string, or an address that carries a shared access signature (SAS).
 // It is read by this gateway's own rules, so that the address that was checked is the one that is called.
-import { BlobServiceClient, newPipeline, StorageSharedKeyCredential } from '@azure/storage-blob'
-import type { Outbound } from '../outbound.ts'
 
 export interface Login {
   account: string
@@ -103,19 +101,4 @@ function placeOf(text: string) {
   if (rest.length > 0) return 'The address is of a blob. Give the one of the account, or of the container.'
   const endpoint = isPathStyle ? `${url.origin}/${account}` : url.origin
   return { account, endpoint, container, query: url.searchParams }
-}
-
-/** A client that goes out through the gateway's agents alone; calls are repeated by whoever makes them. */
-export function serviceOf({ endpoint, account, key, sas }: Login, outbound: Outbound): BlobServiceClient {
-  const credential = key === null ? undefined : new StorageSharedKeyCredential(account, key)
-  // The agent goes through to the HTTP pipeline, where it also keeps a proxy out that the environment names.
-  const options = {
-    agent: endpoint.startsWith('https:') ? outbound.httpsAgent : outbound.httpAgent,
-    redirectOptions: { maxRetries: 0 },
-    retryOptions: { maxTries: 1 },
-  }
-  return new BlobServiceClient(
-    sas === null ? endpoint : `${endpoint}?${sas}`,
-    newPipeline(credential, options),
-  )
 }

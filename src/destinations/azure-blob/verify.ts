@@ -2,7 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import type { BlobServiceClient } from '@azure/storage-blob'
 import type { AccountDetails } from '../driver.ts'
-import { type Call, errorCodeOf } from './call.ts'
+import type { Outbound } from '../outbound.ts'
+import { type Call, caller, errorCodeOf } from './call.ts'
+import { serviceOf } from './client.ts'
 import type { Login } from './login.ts'
 
 /** As many as one answer of the service lists at most, and more than anybody chooses from. */
@@ -15,11 +17,15 @@ const NOT_ALLOWED = [
 ]
 
 /** @throws DeliveryError with the service's own words */
-export async function verifyLogin(
-  login: Login,
-  service: BlobServiceClient,
-  call: Call,
-): Promise<AccountDetails> {
+export async function verifyLogin(options: {
+  login: Login
+  outbound: Outbound
+  callMs: number
+  signal: AbortSignal
+}): Promise<AccountDetails> {
+  const { login, outbound } = options
+  const service = serviceOf(login, outbound)
+  const call = caller(options.signal, options.callMs)
   const { account, endpoint, expiresAt } = login
   const known = { account, endpoint, ...(expiresAt !== null && { expiresAt }) }
   if (login.container !== null) {
