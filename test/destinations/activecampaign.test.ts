@@ -204,6 +204,21 @@ describe('a request', () => {
   })
 })
 
+describe('an answer', () => {
+  it.each([{ Success: 1 }, { success: 1 }, { success: true }, { Success: '1' }, { success: 250 }])(
+    'says in one of its spellings that a batch was queued: %j',
+    async (success) => {
+      const body = { ...success, queued_contacts: 2, batchId: 'b-1', message: 'Contact import queued' }
+      emulator.failNext(/bulk_import/, { status: 200, body })
+      expect(await (await open()).send(people(2))).toMatchObject({
+        taken: 2,
+        refused: [],
+        pending: { batchId: 'b-1' },
+      })
+    },
+  )
+})
+
 describe('a bad contact', () => {
   // It looks like an e-mail to anybody but ActiveCampaign.
   const BAD = 'a..b@example.org'

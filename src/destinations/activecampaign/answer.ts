@@ -37,8 +37,8 @@ export function namedContacts({ body }: Answer): Map<number, string> {
 /** The id of the batch that was queued; null where none was. */
 export function queuedBatch({ status, body }: Answer): string | null {
   const batchId = get(body, 'batchId')
-  const isTaken = status < 300 && ['1', 'true'].includes(String(get(body, 'success')))
-  return isTaken && isText(batchId) ? batchId : null
+  const success = Number(get(body, 'success')) // 1, or how many were received, or true
+  return status < 300 && success > 0 && isText(batchId) ? batchId : null
 }
 
 /** What an answer means that is not the one hoped for. `clean` takes out what nobody may read in it. */

@@ -11,7 +11,6 @@ export type Fate = 'completed' | 'failed' | 'interrupted'
 interface Batch {
   /** Until it has ended. */
   contacts: GivenContact[]
-  count: number
   acceptedAt: number
   startsAt: number
   endsAt: number
@@ -47,9 +46,6 @@ export function importer(data: AccountData, now: () => number) {
     bodies: [] as string[],
     /** Contacts for whom automations were started. */
     automations: 0,
-    /** Contacts that were accepted, repeated ones included. */
-    accepted: 0,
-    batchCount: 0,
 
     /** A request came, whatever becomes of it. */
     seen(raw: Buffer): void {
@@ -100,18 +96,6 @@ export function importer(data: AccountData, now: () => number) {
       return [200, { status, ...(batch?.outcome ?? { success: [], failure: [] }) }]
     },
 
-    overview(): Answer {
-      self.work()
-      const day = (of: Batch[]) => {
-        const contacts = of.reduce((sum, batch) => sum + batch.count, 0)
-        return of.length > 0
-          ? [{ forDate: '2026-01-01', batches: `${of.length}`, contacts: `${contacts}` }]
-          : []
-      }
-      const ended = [...batches.values()].filter((batch) => batch.outcome)
-      return [200, { outstanding: day(queue), recentlyCompleted: day(ended) }]
-    },
-
     /** Ends the batches whose time has come. */
     work(): void {
       const due = queue.filter((batch) => batch.endsAt <= now())
@@ -139,8 +123,6 @@ export function importer(data: AccountData, now: () => number) {
     }
     batches.set(batchId, batch)
     queue.push(batch)
-    self.accepted += contacts.length
-    self.batchCount += 1
     const skipped = contacts.filter(({ email }) => data.excluded.has(String(email).toLowerCase()))
     return {
       Success: 1,

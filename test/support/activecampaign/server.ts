@@ -129,7 +129,6 @@ function route({ data, imports }: ActiveCampaign, { method, url, raw, type }: As
   if (path === '/lists') return [200, page('lists', data.lists.map(wholeList), url)]
   if (path === '/fields')
     return [200, { fieldOptions: [], fieldRels: [], ...page('fields', data.fields, url) }]
-  if (path === '/import/bulk_import') return imports.overview()
   if (path === '/import/info') return imports.info(url.searchParams.get('batchId'))
   if (listId) {
     const list = data.lists.find(({ id }) => id === listId)
