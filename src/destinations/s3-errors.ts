@@ -20,7 +20,7 @@ const CODES: readonly [DeliveryErrorCode, RegExp][] = [
   ['THROTTLED', /^(SlowDown\w*|Throttl\w*|TooManyRequests\w*|RequestLimitExceeded|RateLimitExceeded)$/],
   [
     'UNAVAILABLE',
-    /^(NoSuchUpload|NoSuchKey|InvalidPart|RequestTimeout|IncompleteBody|BadDigest|XAmzContentSHA256Mismatch|OperationAborted|ConditionalRequestConflict|TimeoutError)$/,
+    /^(NoSuchUpload|NoSuchKey|InvalidPart|RequestTimeout|IncompleteBody|BadDigest|XAmzContentSHA256Mismatch|OperationAborted|ConditionalRequestConflict)$/,
   ],
 ]
 /** What a request was refused with: the store's code, and the status of HTTP. */
@@ -70,7 +70,8 @@ export async function request<T>(send: () => Promise<T>, signal: AbortSignal): P
 
 /** Busy, or broken off; not what the store says of the request itself. */
 function isWorthAgain(error: unknown): error is DeliveryError {
-  if (!(error instanceof DeliveryError) || (error.retryAfterMs ?? 0) > MAX_PAUSE_MS) return false
+  if (!(error instanceof DeliveryError) || !error.retryable) return false
+  if ((error.retryAfterMs ?? 0) > MAX_PAUSE_MS) return false
   const { status, code } = refusalIn(error) ?? { status: 0, code: '' }
   if (error.code === 'THROTTLED') return true
   return error.code === 'UNAVAILABLE' && (status === 0 || status >= 500 || /Timeout|Incomplete/.test(code))
@@ -79,12 +80,11 @@ function isWorthAgain(error: unknown): error is DeliveryError {
 /** The closed set's error for what the library threw; anything else is a bug, and comes back as it is. */
 function deliveryErrorOf(thrown: unknown): unknown {
   if (!(thrown instanceof Error)) return thrown
-  const { name, message, Code: code = name, $metadata, $response } = thrown as SdkError
-  const isSlow = name === 'TimeoutError'
-  const broken = isSlow
-    ? unavailable('The store does not answer in time.')
-    : networkError(thrown, 'The store')
+  const { name, message, code: nodeCode, Code: code = name, $metadata, $response } = thrown as SdkError
+  const broken = networkError(thrown, 'The store')
   if (broken) return broken
+  if (name === 'TimeoutError') return unavailable('The store does not answer in time.')
+  if (nodeCode?.startsWith('HPE_')) return unavailable('The store does not answer as HTTP is spoken.')
   const status = $response?.statusCode ?? $metadata?.httpStatusCode
   if (status === undefined) return thrown
   const kind = kindOf(code, status)
@@ -102,7 +102,7 @@ function deliveryErrorOf(thrown: unknown): unknown {
 
 const unavailable = (message: string) => new DeliveryError('UNAVAILABLE', message, { retryable: true })
 
-interface SdkError extends Error {
+interface SdkError extends NodeJS.ErrnoException {
   Code?: string
   $metadata?: { httpStatusCode?: number }
   $response?: { statusCode?: number; headers?: Record<string, string> }

@@ -1,5 +1,6 @@
 import fs from 'node:fs'
 import http from 'node:http'
+import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { inspect } from 'node:util'
@@ -96,8 +97,25 @@ describe('a refusal', () => {
     server.faults.add('UploadPart', { cutAfter: MIB }, Infinity)
     const error = await thrownBy(writer.write(Buffer.alloc(80 * MIB)))
     expect(error).toMatchObject({ code: 'UNAVAILABLE', retryable: true })
+    expect(error.message).toMatch(/^The store cut the connection/)
     await writer.abort()
     expect(everythingOn(server)).toEqual([])
+  })
+
+  it('that is no HTTP is UNAVAILABLE', async () => {
+    const noise = net.createServer((socket) =>
+      socket
+        .on('error', () => {})
+        .resume()
+        .end('SSH-2.0-hello\r\n'),
+    )
+    await new Promise<void>((resolve) => noise.listen(0, '127.0.0.1', resolve))
+    const { port } = noise.address() as net.AddressInfo
+    const account = accountFor({ ...server, url: `http://127.0.0.1:${port}` })
+    const delivery = await openDelivery(driver, account, { runId: 'run_1', fence: 1 })
+    const error = await thrownBy(delivery.exists('a.csv'))
+    expect(error).toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('HTTP') })
+    await new Promise((resolve) => noise.close(resolve))
   })
 
   it('of a piece whose upload a newer claim has discarded stops the older one', async () => {
