@@ -19,7 +19,11 @@ export default function setup(project: TestProject) {
 
 function sentenceOf(all: LeftOut[]): string {
   const unique = (texts: string[]) => [...new Set(texts)].sort()
-  const suites = unique(all.map(({ suite, program }) => `${suite} (needs ${program})`))
+  const programs = (suite: string) =>
+    unique(all.filter((one) => one.suite === suite).map((one) => one.program))
+  const suites = unique(all.map((one) => one.suite)).map(
+    (suite) => `${suite} (needs ${programs(suite).join(', ')})`,
+  )
   const packages = unique(all.map((one) => one.package))
   return `NOT RUN: ${suites.join(', ')}. To run them: apt-get install ${packages.join(' ')}`
 }
