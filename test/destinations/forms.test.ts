@@ -8,19 +8,20 @@ import { createOutbound } from '../../src/destinations/outbound.ts'
 import { driverRegistry } from '../../src/destinations/registry.ts'
 import { createLogger } from '../../src/logger.ts'
 import { type TestGateway, testGateway } from '../support/api.ts'
+import { example } from '../support/example/driver.ts'
 import { type Form, type FormSchema, filled, formsOf, type TypeForms, typeForms } from '../support/forms.ts'
 import { httpStoreDriver } from '../support/http-store.ts'
 
-const drivers = driverRegistry({ exportRoot: '/exports', outbound: createOutbound({ allow: [] }) }, [
-  httpStoreDriver,
-]).list()
+const outbound = createOutbound({ allow: [] })
+const extra = [httpStoreDriver, example({ outbound })]
+const drivers = driverRegistry({ exportRoot: '/exports', outbound }, extra).list()
 const ajv = new Ajv2020({ strict: true, allErrors: true })
 ajvFormats.default(ajv)
 
 let gateway: TestGateway
 let types: TypeForms[]
 beforeAll(async () => {
-  gateway = await testGateway({ drivers: [httpStoreDriver] })
+  gateway = await testGateway({ drivers: extra })
   types = await typeForms(gateway)
 })
 afterAll(() => gateway.dispose())

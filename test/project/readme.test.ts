@@ -7,6 +7,8 @@ import { buildSchema, OperationTypeNode, parse, validate } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { commandLine } from '../../src/commands/command-line.ts'
 import { readConfig } from '../../src/config.ts'
+import { createOutbound } from '../../src/destinations/outbound.ts'
+import { driverRegistry } from '../../src/destinations/registry.ts'
 import { ERROR_CODES } from '../../src/graphql/error-code.ts'
 import type { Tree } from '../support/api.ts'
 import { cliFolder } from '../support/cli.ts'
@@ -84,6 +86,27 @@ describe('the README', () => {
     const activation = await made('Activate', { dataflowId: dataflow.id, segmentIds: [segment.id] })
     runId = (activation as unknown as { orders: { run: { id: string } }[] }).orders[0]?.run.id ?? ''
     expect(runId).toMatch(/^run_/)
+  })
+
+  it('has an account that can be made', async () => {
+    const [document = ''] = fences('graphql', 'mutation Account')
+    const made = await apiOf(
+      demo.env.GATEWAY_URL,
+      demo.env.GATEWAY_TOKEN,
+    )<Tree>(document.slice(0, document.indexOf('mutation Verify')))
+    expect(made.createDestinationAccount).toMatchObject({
+      destinationAccount: { status: 'UNVERIFIED' },
+      errors: [],
+    })
+  })
+
+  it('names every type of destination there is, and no other', () => {
+    const rows = section('Destinations').matchAll(/^\| `([A-Z0-9_]+)` \|/gm)
+    const outbound = createOutbound({ allow: [] })
+    const types = driverRegistry({ exportRoot: '/', outbound })
+      .list()
+      .map(({ type }) => type)
+    expect([...rows].map(([, type]) => type).sort()).toEqual(types.sort())
   })
 
   it('has clients that watch the run to its end, over WebSocket and as server-sent events', async () => {
