@@ -243,6 +243,20 @@ describe('what was staged and not published', () => {
     await delivery.discard('a.csv', [])
     expect([await visible(), await everything()]).toEqual([{}, ['a.csv']])
   })
+
+  it('stays where a policy keeps every blob', async () => {
+    const delivery = await open({ runId: 'run_1', fence: 1 })
+    const headers = { 'x-ms-has-immutability-policy': 'true' }
+    scene.proxy.answerNext(Infinity, { status: 200, headers }, ({ url }) =>
+      /out-\d+\?restype=container($|&timeout)/.test(url ?? ''),
+    )
+    await staged(delivery)
+    await delivery.discard('a.csv', [])
+    expect([await visible(), await everything()]).toEqual([{}, ['a.csv']])
+    scene.proxy.heal()
+    await delivery.discard('a.csv', [])
+    expect(await everything()).toEqual([])
+  })
 })
 
 describe('blocks', () => {

@@ -42,7 +42,16 @@ export function sweeper({ folder, call, runId, fence, login, log }: SweepOptions
     return staged !== null && staged <= fence
   }
 
+  /** Where nothing may be deleted, an empty blob would stay. A signature cannot ask: it is made with `d`, or without. */
+  const isKeptForEver = async (): Promise<boolean> => {
+    if (login.key === null) return false
+    const there = await call((abortSignal) => folder.getProperties({ abortSignal }))
+    const { hasImmutabilityPolicy, hasLegalHold, isImmutableStorageWithVersioningEnabled } = there
+    return Boolean(hasImmutabilityPolicy || hasLegalHold || isImmutableStorageWithVersioningEnabled)
+  }
+
   const remove = async (name: string): Promise<void> => {
+    if (await isKeptForEver()) return
     const blob = folder.getBlockBlobClient(name)
     const etag = await call(async (abortSignal) => {
       try {
