@@ -166,16 +166,15 @@ export function runLease(database: Database, processId: string) {
     },
 
     /**
-     * Ends the run. SUCCESS and FAILED only from PROCESSING, CANCELLED only from CANCELLING. One that did not succeed
-     * keeps its checkpoint, for a retry that goes on from there.
+     * Ends the run. SUCCESS and FAILED only from PROCESSING, CANCELLED only from CANCELLING. With the counters of its
+     * checkpoint it keeps that, for a retry that goes on from there.
      */
     async end(claim: Claim, outcome: Outcome, at: Date): Promise<void> {
       const change: Change = {
         status: outcome.status,
         phase: 'DONE',
         error: outcome.status === 'FAILED' ? outcome.error : null,
-        ...outcome.counters,
-        ...(outcome.status === 'SUCCESS' && { checkpoint: null }),
+        ...(outcome.counters ?? { checkpoint: null }),
         completedAt: at,
         leaseOwner: null,
         leaseUntil: null,

@@ -1,11 +1,13 @@
 // Runs of destinations that take profiles: every profile is sent once, also when the worker ends in the middle.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Timer } from '../../src/engine/timer.ts'
 import type { RunWorker } from '../../src/engine/worker.ts'
 import { runCancel } from '../../src/storage/run-cancel.ts'
 import { type ContactApi, contactApi, MAX_CONTACTS } from '../support/contact-api.ts'
 import { aContactRun, emails, rejectionsOf, startRunWorker } from '../support/contact-run.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { runRow, untilEnded } from '../support/export-scene.ts'
+import { skippingTimer } from '../support/timers.ts'
 
 let test: TestDatabase
 let api: ContactApi
@@ -20,8 +22,8 @@ afterEach(async () => {
   await test.dispose()
 })
 
-const start = () => {
-  const worker = startRunWorker(test)
+const start = (options: { timer?: Timer } = {}) => {
+  const worker = startRunWorker(test, options)
   workers.push(worker)
   return worker
 }
@@ -110,7 +112,7 @@ describe('a run that sends profiles', () => {
     api.waits = 1
     const people = [...emails(7), { email: 'nowhere', name: 'x' }, ...emails(3, 7)]
     const run = await aContactRun(test, api, { people })
-    start()
+    start({ timer: skippingTimer() })
     const events = await untilEnded(test, run.id)
     expect(events.some(({ phase, status }) => phase === 'FINALIZING' && status === 'PROCESSING')).toBe(true)
     expect(await runRow(test, run.id)).toMatchObject({
@@ -120,6 +122,24 @@ describe('a run that sends profiles', () => {
       failed: 1,
     })
     expect(await rejectionsOf(test, run.id)).toEqual([['REFUSED_BY_DESTINATION', 'EMAIL is no address']])
+  })
+})
+
+describe('a destination that takes its time', () => {
+  it('is not sent more than a hundred requests ahead of what it says', async () => {
+    api.isSlow = true
+    api.waits = 1_000_000
+    const run = await aContactRun(test, api, { people: emails(800) })
+    const hundred = requests(100)
+    start()
+    await hundred
+    await test.database.wake.wait('nothing', 500)
+    expect(api.requests).toHaveLength(100)
+    api.waits = 0
+    api.settleNow()
+    await untilEnded(test, run.id)
+    expect(await runRow(test, run.id)).toMatchObject({ status: 'SUCCESS', exported: 800 })
+    expect([api.requests.length, stored().length]).toEqual([160, 800])
   })
 })
 
