@@ -188,6 +188,18 @@ describe.runIf(programs)('SFTP to a server that offers no more than the protocol
   fileDriverContract('SFTP', () => ({ open, visible, everything }))
 })
 
+describe.runIf(programs)('SFTP to a server that changes its keys as it goes, as after gigabytes', () => {
+  const config = ['RekeyLimit 512K', 'LogLevel DEBUG1']
+  const { scene, folder, open } = sftpScene(programs, { config })
+  it('arrives byte for byte', async () => {
+    const bytes = randomBytes(8 * MB)
+    const delivery = await open(claim)
+    await delivery.publish(await part(delivery, bytes), keep)
+    expect(fs.readFileSync(path.join(folder(), 'a.csv')).equals(bytes)).toBe(true)
+    expect(scene.server.log().match(/SSH2_MSG_KEXINIT received/g)?.length).toBeGreaterThan(5)
+  })
+})
+
 describe.runIf(programs)('SFTP to a server whose disk is full', () => {
   const { scene, open, everything } = sftpScene(programs, { maxFileKb: 512 })
   it('says so, as far as the server tells, and leaves nothing', async () => {

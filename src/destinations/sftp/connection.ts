@@ -7,7 +7,7 @@ import type { Outbound } from '../outbound.ts'
 import { authenticator } from './authenticator.ts'
 import { statusOf, unavailable, wordsOf } from './errors.ts'
 import { algorithmsToTry, type HostKey, hostKeyOf, otherHostKey } from './host-key.ts'
-import type { Login } from './login.ts'
+import { addressOf, type Login } from './login.ts'
 
 export interface Connection {
   hostKey: HostKey
@@ -54,7 +54,7 @@ const MACS = [
 
 /** @throws DeliveryError */
 export async function connect(options: ConnectOptions): Promise<Connection> {
-  const { pin, host, port } = options.login
+  const { pin } = options.login
   let seen: HostKey | null = null
   for (const algorithms of algorithmsToTry(pin)) {
     try {
@@ -65,7 +65,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
       if (pin && seen?.type === pin.type) break
     }
   }
-  throw otherHostKey(`${host}:${port}`, pin, seen)
+  throw otherHostKey(addressOf(options.login), pin, seen)
 }
 
 /** Not the key that was asked for, or none of its type. */
@@ -86,7 +86,7 @@ async function open(options: ConnectOptions, algorithms: string[]): Promise<Conn
   socket.setKeepAlive(true, KEEP_ALIVE_MS)
   const client = new ssh2.Client()
   const life = lifeOf(socket, signal, patience.idle)
-  const server = `${host}:${port}`
+  const server = addressOf(login)
   const auth = authenticator(login, server)
   let hostKey: HostKey | null = null
   client.on('error', (error) => life.end(auth.refusal() ?? meaningOf(error, server, hostKey, pin !== null)))
@@ -95,13 +95,20 @@ async function open(options: ConnectOptions, algorithms: string[]): Promise<Conn
 
   return life.within(patience.login, `${server} did not answer the login in time.`, (resolve) => {
     client.on('ready', () => {
-      client.sftp((error, sftp) => {
-        if (error) return life.end(noSftp(error, server))
-        const lost = () => life.end(unavailable(`${server} closed the session.`))
-        sftp.on('close', lost).on('end', lost).on('error', lost)
-        if (hostKey)
-          resolve({ hostKey, ask: (request) => life.ask((done) => request(sftp, done)), end: life.over })
-      })
+      const opened = life.ask<SFTPWrapper>((answer) =>
+        client.sftp((error, sftp) => {
+          if (error) return life.end(noSftp(error, server))
+          const lost = () => life.end(unavailable(`${server} closed the session.`))
+          answer(null, sftp.on('close', lost).on('end', lost).on('error', lost))
+        }),
+      )
+      opened.then(
+        (sftp) => {
+          const ask: Connection['ask'] = (request) => life.ask((answer) => request(sftp, answer))
+          if (hostKey) resolve({ hostKey, ask, end: life.over })
+        },
+        life.end, // for whoever waits for the login
+      )
     })
     client.connect({
       sock: socket,
@@ -160,17 +167,23 @@ function lifeOf(socket: Socket, signal: AbortSignal, idleMs: number) {
     else if (now - heard.at > idleMs) end(unavailable('The server has stopped answering.'))
   }
   const watch = setInterval(look, Math.min(1000, idleMs / 4)).unref()
+  if (signal.aborted) abort() // since the connection was asked for
 
   const ask = <T>(request: (answer: Answer<T>) => void) =>
     new Promise<T>((resolve, reject) => {
       if (over) return reject(over.reason)
       waiting.add(reject)
-      request((error, value) => {
+      const answer: Answer<T> = (error, value) => {
         waiting.delete(reject)
         // Requests that the library gives up have no status; what ended the connection follows.
         if (error) reject(statusOf(error) === null ? (over?.reason ?? unavailable(wordsOf(error))) : error)
         else resolve(value)
-      })
+      }
+      try {
+        request(answer)
+      } catch (error) {
+        answer(error as Error, undefined as never) // the library throws over a connection that has just ended
+      }
     })
   return {
     end,

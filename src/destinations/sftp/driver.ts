@@ -10,7 +10,7 @@ import {
 import type { Outbound } from '../outbound.ts'
 import { connect, PATIENCE, type Patience } from './connection.ts'
 import { sftpDelivery } from './delivery.ts'
-import { accountSecrets, accountSettings, loginOf } from './login.ts'
+import { accountSecrets, accountSettings, addressOf, loginOf } from './login.ts'
 import { remoteFiles } from './remote-files.ts'
 
 interface SftpOptions {
@@ -66,8 +66,7 @@ export function sftp({ outbound, patience = PATIENCE }: SftpOptions): Driver {
 async function deliver(options: Required<SftpOptions>, target: DeliveryTarget): Promise<FileDelivery> {
   const { runId, fence, signal } = target
   const login = loginOf(target.account as OpenAccount) // a driver with accounts is given one
-  const { host, port, pin } = login
-  if (pin === null) {
+  if (login.pin === null) {
     const message = 'The host key of the server is not known yet. Verify the account, then retry the run.'
     throw new DeliveryError('BAD_SETTINGS', message, { retryable: false })
   }
@@ -75,7 +74,7 @@ async function deliver(options: Required<SftpOptions>, target: DeliveryTarget): 
   const files = remoteFiles(connection)
   const { path: folder } = target.settings as { path: string } // parsed by the schema when it was stored
   const base = path.resolve(folder.startsWith('/') ? '/' : await files.home(), folder)
-  return sftpDelivery({ files, base, server: `sftp://${host}${port === 22 ? '' : `:${port}`}`, runId, fence })
+  return sftpDelivery({ files, base, server: `sftp://${addressOf(login)}`, runId, fence })
 }
 
 function isPath(value: string): boolean {

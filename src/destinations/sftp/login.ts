@@ -110,6 +110,11 @@ export function loginOf({ settings, details, secrets }: OpenAccount): Login {
   return { ...where, ...what, pin: fingerprint ? { fingerprint, type } : null }
 }
 
+/** As people write it: sftp.example.com, or [2001:db8::1]:2222. */
+export function addressOf({ host, port }: Pick<Login, 'host' | 'port'>): string {
+  return `${net.isIPv6(host) ? `[${host}]` : host}${port === 22 ? '' : `:${port}`}`
+}
+
 function pemOf(value: string): string {
   const text = value.trim()
   const isPlain = /^(----|PuTTY|ssh-|ecdsa-)/.test(text)
