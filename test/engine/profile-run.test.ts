@@ -285,6 +285,16 @@ describe('a destination in trouble', () => {
     expect(await runRow(test, run.id)).toMatchObject({ status: 'SUCCESS', exported: people.length })
   })
 
+  it('is quoted in one line, at most 500 characters long, without a secret', async () => {
+    api.why = `not\r\nwith ${api.key} ${'x'.repeat(900)}`
+    const run = await aContactRun(test, api, { people: [{ email: 'nowhere' }] })
+    start()
+    await untilEnded(test, run.id)
+    const [[, detail] = []] = await rejectionsOf(test, run.id)
+    expect(detail).toMatch(/^not with \[secret\] x+$/)
+    expect(detail).toHaveLength(500)
+  })
+
   it('ends the run with its own words when it refuses the login, without a secret', async () => {
     const run = await aContactRun(test, api, { people: emails(1) })
     api.faults.push({ status: 401 })

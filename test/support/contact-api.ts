@@ -33,6 +33,8 @@ export interface ContactApi {
   requests: string[]
   /** Answers to the next requests that bring contacts. */
   faults: Fault[]
+  /** Its words for those that it refuses. */
+  why: string
   /** Takes contacts, and answers later. */
   isSlow: boolean
   /** How often it says that it is not done yet. */
@@ -54,6 +56,7 @@ export async function contactApi(key = 'k-3cf1'): Promise<ContactApi> {
     contacts: new Map(),
     requests: [],
     faults: [],
+    why: 'EMAIL is no address',
     isSlow: false,
     waits: 0,
     isSilent: false,
@@ -79,7 +82,7 @@ export async function contactApi(key = 'k-3cf1'): Promise<ContactApi> {
     for (const { email } of contacts) {
       if (!refused.includes(email)) api.contacts.set(email, (api.contacts.get(email) ?? 0) + 1)
     }
-    if (!api.isSlow) return [200, { refused }]
+    if (!api.isSlow) return [200, { refused, why: api.why }]
     imports.push({ refused, waits: api.waits })
     return [202, { import: imports.length - 1 }]
   }
@@ -87,7 +90,7 @@ export async function contactApi(key = 'k-3cf1'): Promise<ContactApi> {
     const found = imports[id]
     if (!found) return [404, { error: 'no such import' }]
     found.waits -= 1
-    return [200, found.waits >= 0 ? { done: false } : { done: true, refused: found.refused }]
+    return [200, found.waits >= 0 ? { done: false } : { done: true, refused: found.refused, why: api.why }]
   }
   const answer = async (request: http.IncomingMessage): Promise<Answer> => {
     if (request.headers['api-key'] !== api.key) return [401, { error: 'who are you?' }]
@@ -133,15 +136,20 @@ export const contactApiDriver: Driver = {
   deliverProfiles: async (target) => delivery(target),
 }
 
+interface Refusals {
+  refused?: string[]
+  why?: string
+}
+
 function delivery({ account, fields, signal, pace }: DeliveryTarget): ProfileDelivery {
   if (!account) throw new Error('it is given an account')
   const place = (name: string) => fields.findIndex(({ target }) => target === name)
   const [email, name] = [place('EMAIL'), place('NAME')]
   const emailOf = ({ values }: SentProfile) => String(values[email])
-  const refusals = (emails: string[], profiles: readonly SentProfile[]) =>
+  const refusals = ({ refused = [], why = '' }: Refusals, profiles: readonly SentProfile[]) =>
     profiles
-      .filter((profile) => emails.includes(emailOf(profile)))
-      .map(({ profileId }) => ({ profileId, detail: 'EMAIL is no address' }))
+      .filter((profile) => refused.includes(emailOf(profile)))
+      .map(({ profileId }) => ({ profileId, detail: why }))
   return {
     maxProfiles: MAX_CONTACTS,
     async send(profiles) {
@@ -149,16 +157,16 @@ function delivery({ account, fields, signal, pace }: DeliveryTarget): ProfileDel
       const contacts = profiles.map((profile) => ({ email: emailOf(profile), name: profile.values[name] }))
       const body = JSON.stringify(contacts)
       const response = await call(account, '/', { method: 'POST', body, signal })
-      const answer = (await response.json()) as { refused?: string[]; import?: number }
+      const answer = (await response.json()) as Refusals & { import?: number }
       const pending = answer.import === undefined ? null : { import: answer.import }
-      const refused = refusals(answer.refused ?? [], profiles)
+      const refused = refusals(answer, profiles)
       return { taken: profiles.length, refused, pending, bytes: Buffer.byteLength(body) }
     },
     async settle(receipt, profiles) {
       const response = await call(account, `/${receipt.import}`, { signal })
-      const answer = (await response.json()) as { done: boolean; refused?: string[] }
+      const answer = (await response.json()) as Refusals & { done: boolean }
       if (!answer.done) return null
-      return answer.refused?.length ? refusals(answer.refused, await profiles()) : []
+      return answer.refused?.length ? refusals(answer, await profiles()) : []
     },
   }
 }
