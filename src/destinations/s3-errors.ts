@@ -68,13 +68,16 @@ export async function request<T>(send: () => Promise<T>, signal: AbortSignal): P
   }
 }
 
+/** A body that did not arrive as it was sent. */
+const DAMAGED = /^(RequestTimeout|IncompleteBody|BadDigest|XAmzContentSHA256Mismatch)$/
+
 /** Busy, or broken off; not what the store says of the request itself. */
 function isWorthAgain(error: unknown): error is DeliveryError {
   if (!(error instanceof DeliveryError) || !error.retryable) return false
   if ((error.retryAfterMs ?? 0) > MAX_PAUSE_MS) return false
   const { status, code } = refusalIn(error) ?? { status: 0, code: '' }
   if (error.code === 'THROTTLED') return true
-  return error.code === 'UNAVAILABLE' && (status === 0 || status >= 500 || /Timeout|Incomplete/.test(code))
+  return error.code === 'UNAVAILABLE' && (status === 0 || status >= 500 || DAMAGED.test(code))
 }
 
 /** The closed set's error for what the library threw; anything else is a bug, and comes back as it is. */

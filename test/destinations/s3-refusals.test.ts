@@ -78,6 +78,7 @@ describe('a refusal', () => {
   it.each([
     { status: 503, code: 'SlowDown' },
     { status: 500, code: 'InternalError' },
+    { status: 400, code: 'XAmzContentSHA256Mismatch' },
     { cutAfter: 4 * MIB },
     { loseAnswer: true as const },
   ])('of a piece, %j, three times is mended by sending it again', async (fault) => {
