@@ -102,6 +102,7 @@ describe.runIf(programs)('a login at sshd', () => {
   })
 })
 
+// Case 78 of the faults.
 describe.runIf(programs)('another server at the same address', () => {
   it('is told nothing, not even who asks, and both keys are named', async () => {
     const server = await sshdServer(programs as SshdPrograms)
