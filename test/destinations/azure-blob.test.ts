@@ -103,10 +103,15 @@ describe('on a bad day', () => {
   it('a server that is not there, and one that fails all the time, are given up after three tries', async () => {
     const delivery = await open({ runId: 'run_1', fence: 1 })
     const before = scene.proxy.requests()
-    scene.proxy.answerNext(Infinity, { status: 500 }, aBlock)
-    const error = await failing(part(delivery, { bytes: Buffer.from('hello') }))
-    expect(error).toMatchObject({ code: 'UNAVAILABLE', retryable: true })
-    expect(scene.proxy.requests() - before).toBe(3)
+    for (const [status, code] of [
+      [500, 'UNAVAILABLE'],
+      [503, 'THROTTLED'],
+    ] as const) {
+      scene.proxy.answerNext(Infinity, { status }, aBlock)
+      const error = await failing(part(delivery, { bytes: Buffer.from('hello') }))
+      expect(error).toMatchObject({ code, retryable: true })
+    }
+    expect(scene.proxy.requests() - before).toBe(6)
     await scene.proxy.close()
     expect(await failing(delivery.exists('a.csv'))).toMatchObject({ code: 'UNAVAILABLE', retryable: true })
   })
@@ -116,7 +121,10 @@ describe('on a bad day', () => {
       { status: 429, headers: { 'retry-after': '7' } },
       { code: 'THROTTLED', retryable: true, retryAfterMs: 7000 },
     ],
-    [{ status: 503 }, { code: 'THROTTLED', retryable: true, retryAfterMs: null }],
+    [
+      { status: 503, headers: { 'retry-after': '2' } },
+      { code: 'THROTTLED', retryable: true, retryAfterMs: 2000 },
+    ],
     [{ status: 401 }, { code: 'REFUSED_LOGIN', retryable: false }],
     [
       { status: 403, body: 'No.\nAccess' },

@@ -31,13 +31,19 @@ export function caller(signal: AbortSignal, callMs: number): Call {
       } catch (thrown) {
         signal.throwIfAborted()
         const error = limit.aborted ? tooSlow(limitMs) : classified(thrown)
-        const isWorthIt = error instanceof DeliveryError && error.code === 'UNAVAILABLE'
-        if (!isWorthIt || attempt === TRIES) throw error
+        if (!isByChance(error) || attempt === TRIES) throw error
       }
       await sleep(PAUSE_MS * attempt * (0.5 + Math.random()), undefined, { signal }).catch(() => {})
       signal.throwIfAborted()
     }
   }
+}
+
+/** A server that is too busy says as a rule no more than that, and means seconds. */
+function isByChance(error: unknown): boolean {
+  if (!(error instanceof DeliveryError)) return false
+  const { code, retryAfterMs } = error
+  return code === 'UNAVAILABLE' || (code === 'THROTTLED' && retryAfterMs === null)
 }
 
 /** The service's own name of an error, e.g. BlobNotFound; the system's for a connection that failed. */
