@@ -102,7 +102,7 @@ export const httpStoreDriver: Driver = {
   allowsAdHoc: true,
   account: {
     settings: z.strictObject({
-      url: z.url().meta({
+      url: z.url({ protocol: /^https?$/, hostname: /./ }).meta({
         title: 'URL',
         description: 'Where the server is.',
         examples: ['https://files.example.com'],
