@@ -196,7 +196,8 @@ describe.runIf(programs)('SFTP to a server that changes its keys as it goes, as 
     const delivery = await open(claim)
     await delivery.publish(await part(delivery, bytes), keep)
     expect(fs.readFileSync(path.join(folder(), 'a.csv')).equals(bytes)).toBe(true)
-    expect(scene.server.log().match(/SSH2_MSG_KEXINIT received/g)?.length).toBeGreaterThan(5)
+    const exchanges = scene.server.log().match(/SSH2_MSG_KEXINIT received/g)?.length
+    expect(exchanges, 'the first, and others on the way').toBeGreaterThan(1)
   })
 })
 

@@ -1,17 +1,16 @@
 import { z } from 'zod'
-import type { DeliveryTarget, Driver, OpenAccount } from '../driver.ts'
+import type { Driver } from '../driver.ts'
 import type { Outbound } from '../outbound.ts'
-import { s3Client } from '../s3-client.ts'
-import { s3Delivery } from '../s3-delivery.ts'
-import { logIn } from '../s3-login.ts'
 import { bucketSchema, keySchema, pathSchema } from '../s3-settings.ts'
-import { googleSigner } from './signer.ts'
 
-interface GcsOptions {
+export interface GcsOptions {
   outbound: Outbound
   /** Of a stand-in. */
   endpoint?: string
 }
+
+/** Loaded when it is first used: the library behind it is large. */
+const store = () => import('./store.ts')
 
 /**
  * Google Cloud Storage, over its XML API with HMAC keys: that one knows multipart uploads, whose pieces are safe with
@@ -27,13 +26,17 @@ export function gcs(options: GcsOptions): Driver {
     account: {
       settings: accountSettings,
       secrets,
-      verify: (account, signal) => logIn(clientFor(account, options), signal),
+      verify: async (account, signal) => (await store()).verify(account, options, signal),
     },
     settings,
     fields: [],
-    deliverFiles: async (target) => delivery(target, options),
+    deliverFiles: async (target) => (await store()).deliver(target, options),
   }
 }
+
+export type GcsAccountSettings = z.output<typeof accountSettings>
+export type GcsSecrets = z.output<typeof secrets>
+export type GcsSettings = z.output<typeof settings>
 
 const accountSettings = z.strictObject({
   projectId: z
@@ -59,34 +62,3 @@ const secrets = z.strictObject({
   }),
 })
 const settings = z.strictObject({ bucket: bucketSchema, path: pathSchema })
-
-function clientFor(
-  account: OpenAccount,
-  { outbound, endpoint = 'https://storage.googleapis.com' }: GcsOptions,
-) {
-  const keys = account.secrets as z.output<typeof secrets>
-  const { projectId } = account.settings as z.output<typeof accountSettings>
-  const signer = googleSigner(keys, projectId ? { 'x-goog-project-id': projectId } : {})
-  const login = { region: 'auto', endpoint, forcePathStyle: true, ...keys }
-  const client = s3Client(login, outbound, { signer })
-  client.middlewareStack.add(
-    (next) => async (args) => {
-      const result = await next(args)
-      const { headers } = result.response as { headers: Record<string, string> }
-      for (const [name, value] of Object.entries(headers)) {
-        if (name.startsWith('x-goog-meta-')) headers[name.replace('x-goog-', 'x-amz-')] = value
-      }
-      return result
-    },
-    { step: 'deserialize', priority: 'low', name: 'googleMetadata' },
-  )
-  return client
-}
-
-function delivery(target: DeliveryTarget, options: GcsOptions) {
-  const { account } = target
-  if (!account) throw new Error('a GCS destination is delivered to with an account')
-  const { bucket, path } = target.settings as z.output<typeof settings>
-  const client = clientFor(account, options)
-  return s3Delivery({ client, bucket, path, scheme: 'gs', encryption: {}, isChecked: false }, target)
-}

@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import type { DeliveryTarget, Driver, OpenAccount } from '../driver.ts'
+import type { Driver } from '../driver.ts'
 import type { Outbound } from '../outbound.ts'
-import { type S3Login, s3Client } from '../s3-client.ts'
-import { s3Delivery } from '../s3-delivery.ts'
-import { logIn } from '../s3-login.ts'
 import { bucketSchema, keySchema, pathSchema } from '../s3-settings.ts'
+
+/** Loaded when it is first used: the library behind it is large. */
+const store = () => import('./store.ts')
 
 /** Amazon S3, and every store that speaks its protocol: MinIO, R2, Ceph, Swift and others, by their endpoint. */
 export function s3({ outbound }: { outbound: Outbound }): Driver {
@@ -16,11 +16,11 @@ export function s3({ outbound }: { outbound: Outbound }): Driver {
     account: {
       settings: accountSettings(outbound),
       secrets,
-      verify: (account, signal) => logIn(clientFor(account, outbound), signal),
+      verify: async (account, signal) => (await store()).verify(account, outbound, signal),
     },
     settings,
     fields: [],
-    deliverFiles: async (target) => delivery(target, outbound),
+    deliverFiles: async (target) => (await store()).deliver(target, outbound),
   }
 }
 
@@ -87,6 +87,7 @@ function refusalOf(endpoint: string, outbound: Outbound): string | null {
   return outbound.refusalOf(endpoint)
 }
 
+export type S3Settings = z.output<typeof settings>
 const settings = z
   .strictObject({
     bucket: bucketSchema,
@@ -115,25 +116,3 @@ const settings = z
     path: ['kmsKeyId'],
     message: 'kmsKeyId goes with the serverSideEncryption aws:kms.',
   })
-
-function clientFor(account: OpenAccount, outbound: Outbound) {
-  const { region, endpoint = null, ...rest } = account.settings as Partial<S3Login> & { region: string }
-  const { forcePathStyle = endpoint !== null } = rest
-  const keys = account.secrets as Pick<S3Login, 'accessKeyId' | 'secretAccessKey' | 'sessionToken'>
-  return s3Client({ region, endpoint, forcePathStyle, ...keys }, outbound)
-}
-
-function delivery(target: DeliveryTarget, outbound: Outbound) {
-  const { account } = target
-  if (!account) throw new Error('an S3 destination is delivered to with an account')
-  const { bucket, path, serverSideEncryption, kmsKeyId, checksum } = target.settings as z.output<
-    typeof settings
-  >
-  const isChecked = checksum ? checksum === 'SHA256' : account.settings.endpoint === undefined
-  const encryption = {
-    ...(serverSideEncryption && { ServerSideEncryption: serverSideEncryption }),
-    ...(kmsKeyId && { SSEKMSKeyId: kmsKeyId }),
-  }
-  const client = clientFor(account, outbound)
-  return s3Delivery({ client, bucket, path, scheme: 's3', encryption, isChecked }, target)
-}
