@@ -155,16 +155,19 @@ async function deliver(task: Task, claim: Claim, signal: AbortSignal): Promise<v
 /** What the work comes to; a driver that does not notice that it is to stop is left behind, with the signal's reason. */
 async function endedSoonAfter(signal: AbortSignal, work: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
+  // The signal lives longer than this work: what is left waiting for it would hold up the end of the process.
+  const over = new AbortController()
   const leftBehind = new Promise<never>((_, reject) => {
     const leave = () => {
       timer = setTimeout(() => reject(signal.reason), MAX_STOPPING_MS)
     }
     if (signal.aborted) leave()
-    else signal.addEventListener('abort', leave, { once: true })
+    else signal.addEventListener('abort', leave, { once: true, signal: over.signal })
   })
   try {
     await Promise.race([work, leftBehind])
   } finally {
+    over.abort()
     clearTimeout(timer)
   }
 }

@@ -3,7 +3,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { eq } from 'drizzle-orm'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { fileCheckpoint } from '../../src/engine/exporter.ts'
 import { runWorker } from '../../src/engine/worker.ts'
 import { rejectionStore } from '../../src/storage/rejection.ts'
@@ -86,6 +86,16 @@ describe('a run', () => {
       rows: 3,
       files: [{ name: `${run.plan.fileName}.csv`, rows: 3, sha256: file!.sha256 }],
     })
+  })
+
+  it('leaves nothing to wait for when its worker has stopped: a process would end that much later', async () => {
+    const run = await aQueuedRun(test, await aSnapshot(test, people(3)))
+    const { worker } = aWorker()
+    await untilEnded(test, run.id)
+    const timers = vi.spyOn(globalThis, 'setTimeout')
+    await worker.stop()
+    expect(timers.mock.calls.filter(([, ms = 0]) => ms > 1_000)).toEqual([])
+    timers.mockRestore()
   })
 
   it('writes an empty segment as a header', async () => {
