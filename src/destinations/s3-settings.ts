@@ -1,6 +1,7 @@
 // What is set for a destination in an object store that speaks the S3 protocol: which bucket, and where in it.
 import { z } from 'zod'
 import { isConfined } from './confined-path.ts'
+import type { Outbound } from './outbound.ts'
 
 /** A key may have 1,024 bytes; the rest is for the file's name with its folders. */
 const MAX_PATH_BYTES = 512
@@ -37,3 +38,22 @@ export const pathSchema = z
 export const keySchema = z
   .string()
   .regex(/^[\x21-\x7e]{1,256}$/, 'A key has no white space, and at most 256 characters.')
+
+const ENDPOINT =
+  'endpoint is an address such as https://minio.example.com:9000, with no path and no name or password in it.'
+
+/** Where a store is that has an address of its own. */
+export function endpointSchema(outbound: Outbound) {
+  return z.url({ abort: true, error: ENDPOINT }).check((ctx) => {
+    const refusal = refusalOf(ctx.value, outbound)
+    if (refusal) ctx.issues.push({ code: 'custom', message: refusal, input: ctx.value })
+  })
+}
+
+function refusalOf(endpoint: string, outbound: Outbound): string | null {
+  const { protocol, pathname, search, hash, username, password } = new URL(endpoint)
+  if (!/^https?:$/.test(protocol) || username || password || search || hash || pathname !== '/') {
+    return ENDPOINT
+  }
+  return outbound.refusalOf(endpoint)
+}

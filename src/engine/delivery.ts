@@ -70,7 +70,7 @@ export async function withDelivery(context: DeliveryContext, work: DeliveryWork)
   try {
     if (driver.deliverFiles) await work.files(await driver.deliverFiles(target(signal)))
     else if (driver.deliverProfiles) {
-      const delivery = await driver.deliverProfiles(target(delayed(signal)))
+      const delivery = await driver.deliverProfiles(target(delayed(signal, over.signal)))
       await work.profiles(tellingNoSecrets(delivery, account))
     } else throw new Error(`the driver ${type} delivers nothing`)
   } catch (error) {
@@ -98,12 +98,15 @@ function tellingNoSecrets(delivery: ProfileDelivery, account: OpenAccount | null
   }
 }
 
-/** Lets a request that is on its way when the run is stopped come to its end, so that nobody makes it again. */
-function delayed(signal: AbortSignal): AbortSignal {
+/**
+ * Lets a request that is on its way when the run is stopped come to its end, so that nobody makes it again. Nothing
+ * listens any more when the delivery is over.
+ */
+function delayed(signal: AbortSignal, over: AbortSignal): AbortSignal {
   if (signal.aborted) return signal
   const controller = new AbortController()
   const stop = () => void setTimeout(() => controller.abort(signal.reason), GRACE_MS).unref()
-  signal.addEventListener('abort', stop, { once: true })
+  signal.addEventListener('abort', stop, { once: true, signal: over })
   return controller.signal
 }
 

@@ -1,5 +1,7 @@
 import { invalid, type UserError } from '../domain/errors.ts'
+import { oneLine } from '../domain/text.ts'
 
+const MAX_WORDS = 200
 const HOW = 'Export it with: gpg --armor --export RECIPIENT'
 const PRIVATE = `is a private key, which is for the recipient alone. Send the public one. ${HOW}`
 
@@ -27,9 +29,6 @@ async function problemOf(publicKey: string, at: Date): Promise<string | null> {
     await key.getEncryptionKey(undefined, at)
     return null
   } catch (error) {
-    return `cannot be encrypted to: ${oneLine(error)}. Ask for another one.`
+    return `cannot be encrypted to: ${oneLine(error instanceof Error ? error.message : String(error), MAX_WORDS)}. Ask for another one.`
   }
 }
-
-const oneLine = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).split('\n')[0]?.slice(0, 200) ?? ''

@@ -25,7 +25,7 @@ it('schema.graphql is what the code prints; run `npm run schema` after a change'
 it('describes every type, field, argument and value, in sentences', () => {
   const all = [...descriptions()]
   expect(all.length).toBeGreaterThan(900)
-  const isSentence = (words = '') => /^[^\s].*\s.*\.$/.test(words) && !/^(TODO|TBD|N\/A)\b/i.test(words)
+  const isSentence = (words = '') => /^[^\s].*\s.*\.$/.test(words) && !/^(to-?do|tbd|n\/a)\b/i.test(words)
   expect(all.filter(([, words]) => !isSentence(words))).toEqual([])
 })
 

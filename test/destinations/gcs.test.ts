@@ -10,10 +10,11 @@ beforeEach(async () => {
   server = await s3Server('goog')
 })
 afterEach(() => server.close())
-const driver = () => gcs({ outbound: toLoopback, endpoint: server.url })
+const driver = () => gcs({ outbound: toLoopback })
 const account = (settings = {}) => {
   const { accessKeyId, secretAccessKey } = server.keys
-  return { settings, secrets: { accessKeyId, secretAccessKey }, details: null }
+  const at = { endpoint: server.url, ...settings }
+  return { settings: at, secrets: { accessKeyId, secretAccessKey }, details: null }
 }
 const open = (runId = 'run_1') => openDelivery(driver(), account(), { runId, fence: 1 })
 const large = Buffer.alloc(20 * 1024 * 1024 + 1, 'a line of a large file\n')

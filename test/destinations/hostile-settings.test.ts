@@ -38,11 +38,8 @@ const NOT_PUBLIC_NAMES = [
 ]
 const OUTSIDE = ['..', '../x', 'a/../../x', 'a/..', './x', 'a//b', 'a\\..\\b', 'a\0b', 'a\nb']
 
-/** It knows one address, and no user gives another. */
-const FIXED = ['GCS']
-
 // Cases 74 and 77 of the faults.
-it.each(named(drivers.filter(({ account, type }) => account && !FIXED.includes(type))))(
+it.each(named(drivers.filter(({ account }) => account)))(
   '%s takes no address that is not public',
   (_, driver) => {
     const hostile = altered(driver, (value) =>

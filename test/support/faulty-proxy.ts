@@ -24,10 +24,10 @@ export interface FaultyProxy {
 export interface HttpFaultyProxy extends FaultyProxy {
   /** How many requests came so far, answered or not. */
   requests(): number
-  /** Gives this answer to the next requests (of those that `only` names); the server does not hear of them. */
-  answerNext(times: number, answer: CannedAnswer, only?: Only): void
+  /** Gives this answer to the next requests (of those that `fits` names); the server does not hear of them. */
+  answerNext(times: number, answer: CannedAnswer, fits?: Only): void
   /** Lets the server do what the next requests ask for, and resets the connection in place of its answer. */
-  loseAnswers(times: number, only?: Only): void
+  loseAnswers(times: number, fits?: Only): void
 }
 export interface CannedAnswer {
   status: number
@@ -91,11 +91,11 @@ export async function httpFaultyProxy(serverPort: number): Promise<HttpFaultyPro
     port,
     connections,
     requests: () => requests,
-    answerNext(times, value, only = () => true) {
-      canned = { left: times, value, only }
+    answerNext(times, value, fits = () => true) {
+      canned = { left: times, value, fits }
     },
-    loseAnswers(times, only = () => true) {
-      lost = { left: times, value: null, only }
+    loseAnswers(times, fits = () => true) {
+      lost = { left: times, value: null, fits }
     },
     heal() {
       faults.controls.heal()
@@ -109,9 +109,9 @@ export async function httpFaultyProxy(serverPort: number): Promise<HttpFaultyPro
   }
 }
 
-type Planned<T> = { left: number; value: T; only: Only } | null
+type Planned<T> = { left: number; value: T; fits: Only } | null
 function take<T>(planned: Planned<T>, request: http.IncomingMessage): { value: T } | null {
-  if (!planned || planned.left === 0 || !planned.only(request)) return null
+  if (!planned || planned.left === 0 || !planned.fits(request)) return null
   planned.left -= 1
   return planned
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Driver } from '../driver.ts'
 import type { Outbound } from '../outbound.ts'
-import { bucketSchema, keySchema, pathSchema } from '../s3-settings.ts'
+import { bucketSchema, endpointSchema, keySchema, pathSchema } from '../s3-settings.ts'
 
 /** Loaded when it is first used: the library behind it is large. */
 const store = () => import('./store.ts')
@@ -42,9 +42,6 @@ const secrets = z.strictObject({
     .optional(),
 })
 
-const ENDPOINT =
-  'endpoint is an address such as https://minio.example.com:9000, with no path and no name or password in it.'
-
 function accountSettings(outbound: Outbound) {
   return z.strictObject({
     region: z
@@ -56,12 +53,7 @@ function accountSettings(outbound: Outbound) {
           'The region of the buckets; where the store has none, what it names instead, such as auto.',
         examples: ['eu-central-1'],
       }),
-    endpoint: z
-      .url({ abort: true, error: ENDPOINT })
-      .check((ctx) => {
-        const refusal = refusalOf(ctx.value, outbound)
-        if (refusal) ctx.issues.push({ code: 'custom', message: refusal, input: ctx.value })
-      })
+    endpoint: endpointSchema(outbound)
       .meta({
         title: 'Endpoint',
         description: 'Where the store is; absent for Amazon.',
@@ -77,14 +69,6 @@ function accountSettings(outbound: Outbound) {
       })
       .optional(),
   })
-}
-
-function refusalOf(endpoint: string, outbound: Outbound): string | null {
-  const { protocol, pathname, search, hash, username, password } = new URL(endpoint)
-  if (!/^https?:$/.test(protocol) || username || password || search || hash || pathname !== '/') {
-    return ENDPOINT
-  }
-  return outbound.refusalOf(endpoint)
 }
 
 export type S3Settings = z.output<typeof settings>
