@@ -1,11 +1,12 @@
 // What an object store's refusals mean. Stores that speak the S3 protocol share its codes, and add a few of their own.
 import { setTimeout as sleep } from 'node:timers/promises'
+import pRetry from 'p-retry'
 import { oneLine } from '../domain/text.ts'
 import { DeliveryError, type DeliveryErrorCode } from './driver.ts'
 import { networkError } from './outbound-error.ts'
 import { retryAfterMs } from './retry-after.ts'
 
-const ATTEMPTS = 4
+const RETRIES = 3
 const BACKOFF_MS = 200
 /** A store that asks for a longer pause is left alone: the run waits, not the request. */
 const MAX_PAUSE_MS = 5_000
@@ -50,22 +51,27 @@ export function cannotAsk(error: unknown): boolean {
  * Makes a request, and again a few times when the store is busy or breaks off.
  * @throws DeliveryError, the signal's reason, or what is no refusal
  */
-export async function request<T>(send: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    signal.throwIfAborted()
+export function request<T>(send: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  const once = async () => {
     try {
       return await send()
     } catch (thrown) {
       signal.throwIfAborted()
-      const error = deliveryErrorOf(thrown)
-      if (!isWorthAgain(error) || attempt === ATTEMPTS) throw error
-      const pause = Math.max(
-        error.retryAfterMs ?? 0,
-        BACKOFF_MS * 2 ** (attempt - 1) * (0.5 + Math.random() / 2),
-      )
-      await sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted())
+      throw deliveryErrorOf(thrown)
     }
   }
+  return pRetry(once, {
+    retries: RETRIES,
+    minTimeout: BACKOFF_MS,
+    randomize: true,
+    signal,
+    async shouldRetry({ error, retryDelay }) {
+      if (!isWorthAgain(error)) return false
+      const more = Math.max(0, (error.retryAfterMs ?? 0) - retryDelay)
+      await sleep(more, undefined, { signal }).catch(() => signal.throwIfAborted())
+      return true
+    },
+  })
 }
 
 /** A body that did not arrive as it was sent. */

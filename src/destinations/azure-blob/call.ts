@@ -1,14 +1,14 @@
 // One request to the service: its time is limited, what fails by chance is tried again at once, and what is refused
 // becomes an error of the closed set.
-import { setTimeout as sleep } from 'node:timers/promises'
 import { RestError } from '@azure/storage-blob'
+import pRetry from 'p-retry'
 import { oneLine } from '../../domain/text.ts'
 import { DeliveryError, type DeliveryErrorCode } from '../driver.ts'
 import { networkError } from '../outbound-error.ts'
 import { retryAfterMs } from '../retry-after.ts'
 
-const TRIES = 3
-const PAUSE_MS = 300
+const RETRIES = 2
+const PAUSE_MS = 200
 /** Of the words of the service in a message. */
 const MAX_WORDS = 300
 
@@ -22,20 +22,19 @@ export type Call = <T>(work: (signal: AbortSignal) => Promise<T>, bytes?: number
  * @throws DeliveryError, or the signal's reason
  */
 export function caller(signal: AbortSignal, callMs: number): Call {
-  return async (work, bytes = 0) => {
+  return (work, bytes = 0) => {
     const limitMs = callMs + Math.ceil(bytes / SLOW_BYTES_PER_MS)
-    for (let attempt = 1; ; attempt += 1) {
+    const once = async () => {
       const limit = AbortSignal.timeout(limitMs)
       try {
         return await work(AbortSignal.any([signal, limit]))
       } catch (thrown) {
         signal.throwIfAborted()
-        const error = limit.aborted ? tooSlow(limitMs) : classified(thrown)
-        if (!isByChance(error) || attempt === TRIES) throw error
+        throw limit.aborted ? tooSlow(limitMs) : classified(thrown)
       }
-      await sleep(PAUSE_MS * attempt * (0.5 + Math.random()), undefined, { signal }).catch(() => {})
-      signal.throwIfAborted()
     }
+    const shouldRetry = ({ error }: { error: Error }) => isByChance(error)
+    return pRetry(once, { retries: RETRIES, minTimeout: PAUSE_MS, randomize: true, signal, shouldRetry })
   }
 }
 
