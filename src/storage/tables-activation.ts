@@ -116,6 +116,10 @@ export function activationTables(kit: Kit) {
       filenameTemplate: kit.text('filename_template'),
       activatedAt: kit.timestamp('activated_at').notNull(),
       adHocAllowedFrom: kit.timestamp('ad_hoc_allowed_from').notNull(),
+      /** Every slot of the schedule up to here has been dealt with; null in rows older than the scheduler. */
+      slotsUntil: kit.timestamp('slots_until'),
+      /** What the last scheduled run that succeeded has sent: the next increment is compared with it. */
+      sentSnapshotId: kit.text('sent_snapshot_id'),
       ...stamps,
     },
     (t) => [
@@ -193,6 +197,10 @@ export function activationTables(kit: Kit) {
       /** Sequence of the newest event. */
       eventSeq: counter('event_seq'),
       retryOf: kit.text('retry_of'),
+      /** The slot of the schedule that the run is for; null of ad-hoc ones. */
+      dueAt: kit.timestamp('due_at'),
+      /** Made after its slot had passed: nothing ran at that time. */
+      isLate: kit.bool('is_late').notNull().default(false),
       createdAt: kit.timestamp('created_at').notNull(),
       startedAt: kit.timestamp('started_at'),
       completedAt: kit.timestamp('completed_at'),
@@ -209,6 +217,8 @@ export function activationTables(kit: Kit) {
         .index('runs_active')
         .on(t.createdAt, t.id)
         .where(sql`${t.status} in ('QUEUED', 'PROCESSING', 'CANCELLING')`),
+      // A slot fires once, whichever process is faster.
+      kit.uniqueIndex('runs_slot').on(t.mappingId, t.dueAt).where(sql`${t.dueAt} is not null`),
       // The last line behind the guardrail: one active ad-hoc run per segment.
       kit
         .uniqueIndex('runs_one_ad_hoc')

@@ -151,12 +151,16 @@ export function catalogTables(kit: Kit) {
       leaseOwner: kit.text('lease_owner'),
       leaseUntil: kit.timestamp('lease_until'),
       fence: counter('fence'),
+      /** The time of the schedule that the job is for; null of ad-hoc ones. */
+      dueAt: kit.timestamp('due_at'),
       createdAt: kit.timestamp('created_at').notNull(),
       startedAt: kit.timestamp('started_at'),
       completedAt: kit.timestamp('completed_at'),
     },
     (t) => [
       kit.index('segmentation_jobs_status').on(t.status, t.createdAt),
+      // A slot fires once, whichever process is faster.
+      kit.uniqueIndex('segmentation_jobs_slot').on(t.sandboxId, t.dueAt).where(sql`${t.dueAt} is not null`),
       // One job at a time per sandbox: two would race for the pointers.
       kit
         .uniqueIndex('segmentation_jobs_active')
