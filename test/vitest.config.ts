@@ -7,7 +7,7 @@ export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
     include: ['test/**/*.test.ts'],
-    globalSetup: ['test/support/left-out.ts'],
+    globalSetup: ['test/support/left-out.ts', 'test/support/postgres-of-run.ts'],
     pool: 'forks',
     // Many suites wait for servers, processes and time limits most of their time.
     maxWorkers: availableParallelism() + 1,
