@@ -88,7 +88,7 @@ export async function compose(
       await services.sandbox.ensure('prod', 'Production')
       if (wanted.engine) {
         fs.mkdirSync(config.exportRoot, { recursive: true, mode: 0o750 })
-        database.life.register(processId)
+        await database.life.register(processId)
       }
       const url = wanted.api ? httpUrl(config.host, (await server.start()).port) : ''
       // After all that may fail, and for an API alone: nobody would get to see the token of a start that failed.

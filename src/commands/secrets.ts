@@ -26,8 +26,8 @@ export async function rotateSecrets(config: Config, options: { json?: boolean })
   let result: Resealed
   try {
     await database.migrate()
-    const isAlone = registered(database)
-    if (!isAlone()) {
+    const isAlone = await registered(database)
+    if (!(await isAlone())) {
       throw new Failure(
         'A gateway or worker runs on this database, and would go on with the key of now. Stop it, call this again, then start it.',
       )
@@ -40,7 +40,7 @@ export async function rotateSecrets(config: Config, options: { json?: boolean })
       createVault(() => loadSecretsKeys(config)),
       headOf(key),
     )
-    if (!isAlone()) {
+    if (!(await isAlone())) {
       throw new Failure('A gateway was started meanwhile. Stop it, call this again, then start it.')
     }
   } finally {
@@ -52,9 +52,9 @@ export async function rotateSecrets(config: Config, options: { json?: boolean })
 }
 
 /** Says that this process is there, too, so that two never rotate at once; gives whether it is the only one. */
-function registered({ life }: Database): () => boolean {
+async function registered({ life }: Database): Promise<() => Promise<boolean>> {
   const id = `proc_${randomUUID()}`
-  life.register(id)
+  await life.register(id)
   return () => life.isAlone(id)
 }
 

@@ -42,6 +42,17 @@ export class StaleWrite extends Error {
   }
 }
 
+/** Which processes of this installation are alive. Asked by whoever would take over what a dead one held. */
+export interface Life {
+  /** From now on this process counts as alive, until it ends or is released. */
+  register(processId: string): Promise<void>
+  /** Those that are certainly dead; one that lives on without its database may be among them. */
+  deadAmong(processIds: readonly string[]): Promise<string[]>
+  /** Whether no other process that is registered is alive. */
+  isAlone(processId: string): Promise<boolean>
+  release(processId: string): Promise<void>
+}
+
 export interface Database {
   readonly db: Db
   readonly tables: Tables
@@ -81,13 +92,7 @@ export interface Database {
   exportSource(): ExportSource
 
   /** Which processes of this installation are alive: their leases hold. */
-  readonly life: {
-    register(processId: string): void
-    isAlive(processId: string): boolean
-    /** Whether no other process that is registered is alive. */
-    isAlone(processId: string): boolean
-    release(processId: string): void
-  }
+  readonly life: Life
   migrate(): Promise<void>
   /** Rejects when the database cannot be reached or is not migrated. */
   ping(): Promise<void>

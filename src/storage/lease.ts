@@ -19,7 +19,7 @@ export async function isLeft(
     .selectDistinct({ id: table.leaseOwner })
     .from(table)
     .where(and(held, isNotNull(table.leaseOwner), gte(table.leaseUntil, at)))
-  const dead = owners.flatMap(({ id }) => (id !== null && !database.life.isAlive(id) ? [id] : []))
+  const dead = await database.life.deadAmong(owners.flatMap(({ id }) => id ?? []))
   return and(
     held,
     or(lt(table.leaseUntil, at), dead.length > 0 ? inArray(table.leaseOwner, dead) : undefined),

@@ -27,15 +27,15 @@ export function processLocks(folder: string) {
   const names = () => (fs.existsSync(folder) ? fs.readdirSync(folder) : [])
   const ids = () => names().flatMap((name) => (name.endsWith('.lock') ? [path.basename(name, '.lock')] : []))
   return {
-    register(id: string) {
+    async register(id: string) {
       fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
       // Looking at the files of dead processes removes them.
       ids().forEach(isAlive)
       held.set(id, lock(file(id)))
     },
-    isAlive,
-    isAlone: (id: string) => !ids().some((other) => other !== id && isAlive(other)),
-    release,
+    deadAmong: async (some: readonly string[]) => some.filter((id) => !isAlive(id)),
+    isAlone: async (id: string) => !ids().some((other) => other !== id && isAlive(other)),
+    release: async (id: string) => release(id),
     releaseAll: () => [...held.keys()].forEach(release),
   }
 }

@@ -1,11 +1,15 @@
 import type { Wake } from '../domain/ports.ts'
 
 /** Wake-ups within one process. */
-export function inProcessWake(): Wake {
+export function inProcessWake(): Wake & { notifyAll(): void } {
   const waiters = new Map<string, Set<() => void>>()
   return {
     notify(topic) {
       for (const wake of [...(waiters.get(topic) ?? [])]) wake()
+    },
+    /** Wakes whoever waits for anything. */
+    notifyAll() {
+      for (const topic of [...waiters.keys()]) this.notify(topic)
     },
     wait(topic, ms, signal) {
       if (signal?.aborted) return Promise.resolve()

@@ -26,7 +26,7 @@ beforeEach(async () => {
   gateway = await testGateway({ drivers, log, guardrails: { minSecondsBetweenMappingAndAdHoc: 0 } })
   store = await httpStore('ops', PASSWORD)
   const { database, ctx } = gateway.test
-  database.life.register('proc')
+  await database.life.register('proc')
   const parts = { database, drivers: gateway.parts.drivers, vault: ctx.vault, clock: ctx.clock }
   worker = runWorker({ ...parts, log, processId: 'proc', concurrency: 2 })
   worker.start()

@@ -74,7 +74,7 @@ function start(outbound: Outbound = toLoopback): RunWorker {
       },
     },
   )
-  database.life.register(processId)
+  void database.life.register(processId)
   const drivers = driverRegistry({ exportRoot, outbound })
   const { vault, clock } = ctx
   const worker = runWorker({ database, drivers, vault, clock, log, processId, concurrency: 1 })

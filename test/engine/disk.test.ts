@@ -21,7 +21,7 @@ afterEach(async () => {
   await test.dispose()
 })
 function startWorker(drivers: DriverRegistry) {
-  test.database.life.register('proc')
+  void test.database.life.register('proc')
   const { database, ctx } = test
   const started = runWorker({
     database,

@@ -54,7 +54,7 @@ async function queued(profiles: Record<string, unknown>[], format: Partial<FileF
 function startWorker() {
   const { database, ctx } = test
   const processId = `proc_${randomUUID()}`
-  database.life.register(processId)
+  void database.life.register(processId)
   const { drivers, vault, clock } = ctx
   const started = runWorker({ database, drivers, vault, clock, log: silent, processId, concurrency: 1 })
   worker = started

@@ -20,7 +20,7 @@ let worker: ReturnType<typeof runWorker>
 beforeEach(async () => {
   test = await testDatabase()
   const { database, ctx } = test
-  database.life.register('proc')
+  await database.life.register('proc')
   worker = runWorker({ ...ctx, database, log: silent, processId: 'proc', concurrency: 1 })
   worker.start()
 })

@@ -25,7 +25,7 @@ afterEach(async () => {
 
 function aWorker(concurrency = 2) {
   const processId = `proc_${randomUUID()}`
-  test.database.life.register(processId)
+  void test.database.life.register(processId)
   const { database, ctx } = test
   const worker = runWorker({
     database,
@@ -212,7 +212,7 @@ describe('the lease', () => {
   it('lets one of many workers have a run, and refuses the writes of a holder that was taken over', async () => {
     const run = await aQueuedRun(test, await aSnapshot(test, people(1)))
     const [mine, theirs] = [runLease(test.database, 'dead'), runLease(test.database, 'other')]
-    test.database.life.register('other')
+    await test.database.life.register('other')
     const now = new Date()
     const claimed = await mine.claim(now)
     expect(claimed?.id).toBe(run.id)
@@ -247,8 +247,8 @@ describe('the lease', () => {
 
   it('between living processes decides by time', async () => {
     await aQueuedRun(test, await aSnapshot(test, people(1)))
-    test.database.life.register('one')
-    test.database.life.register('two')
+    await test.database.life.register('one')
+    await test.database.life.register('two')
     const now = new Date()
     await runLease(test.database, 'one').claim(now)
     const other = runLease(test.database, 'two')

@@ -207,7 +207,7 @@ describe('a worker that dies', () => {
     await addProfiles(test, numbers(3))
     await create('all', above(0))
     const job = await segmentService(test.ctx).evaluate(test.session, null)
-    test.database.life.register('prc_alive')
+    await test.database.life.register('prc_alive')
     const start = new Date()
     test.setTime(start)
     await dieHalfway('prc_alive')

@@ -67,7 +67,7 @@ interface WorkerOptions {
 export function startRunWorker(test: TestDatabase, { extra = [], ...options }: WorkerOptions = {}) {
   const processId = `proc_${randomUUID()}`
   const { database, ctx } = test
-  if (!options.database) database.life.register(processId)
+  if (!options.database) void database.life.register(processId)
   const registry = { exportRoot: test.exportRoot, outbound: toLoopback }
   const drivers = driverRegistry(registry, [contactApiDriver, httpStoreDriver, ...extra])
   const { vault, clock } = ctx

@@ -101,7 +101,7 @@ it('case 71: a stream goes on when another worker takes the run over, and only t
   const counters = { received: 60, exported: 60, excluded: 0, failed: 0, bytes: 600, files: 0 }
   const at = new Date()
   const [one, two] = ['proc_one', 'proc_two'].map((id) => runLease(gateway.test.database, id))
-  gateway.test.database.life.register('proc_one')
+  await gateway.test.database.life.register('proc_one')
   const first = await one!.claim(at)
   await one!.progress({ runId, fence: first!.fence }, { counters, phase: 'DELIVERING', at })
   const later = new Date(at.getTime() + LEASE_MS + 1)

@@ -24,7 +24,7 @@ export async function virtualGateway({ latencyMs = 0 } = {}) {
     },
   }
   const drivers = driverRegistry({ exportRoot: test.exportRoot, outbound: far })
-  database.life.register('proc')
+  await database.life.register('proc')
   const parts = { database, drivers, vault: ctx.vault, clock: ctx.clock, log: silent }
   const worker = runWorker({ ...parts, processId: 'proc', concurrency: 2, timer: clock })
   const accountId = ctx.newId('destinationAccount')
