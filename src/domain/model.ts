@@ -139,6 +139,11 @@ export interface RunPlan {
   snapshot: { id: string; version: number }
   /** Of the snapshot, only the profiles that the destination refused in this run; absent: all. */
   refusedIn?: string
+  /**
+   * Of an increment: the snapshot it is compared with. Profiles that became members are sent, and those that are no
+   * members any more where a field tells the status of the membership. Absent: all members are sent.
+   */
+  since?: { id: string; version: number }
   fields: PlannedField[]
   deduplicateBy: string[]
   consentAttribute: string | null

@@ -3,6 +3,7 @@
 // holds up no other.
 import { setImmediate as turn } from 'node:timers/promises'
 import { type MessagePort, parentPort } from 'node:worker_threads'
+import { isMembershipStatus } from '../domain/membership.ts'
 import type { RunPlan } from '../domain/model.ts'
 import type { ExportReader, ExportSource } from '../storage/capabilities.ts'
 import { openExportReader } from '../storage/export-reader.ts'
@@ -72,14 +73,15 @@ async function carryOut(order: ExportOrder, out: Outlet): Promise<void> {
 function openReader(order: ExportOrder): ExportReader {
   const { source, plan } = order
   const sent = 'part' in order ? null : order.sent
+  const attributes = plan.fields.filter(({ source }) => !isMembershipStatus(source))
   return openExportReader(source, {
     version: plan.snapshot.version,
+    since: plan.since?.version ?? null,
     refusedIn: plan.refusedIn ?? null,
-    paths: plan.fields.map((field) => field.source),
-    // What was sent once is not judged again.
-    deduplicateBy: sent ? [] : plan.deduplicateBy,
-    required: sent ? [] : plan.fields.filter((field) => field.required).map((field) => field.source),
-    consent: sent ? null : plan.consentAttribute,
+    paths: plan.fields.map((field) => (isMembershipStatus(field.source) ? null : field.source)),
+    deduplicateBy: plan.deduplicateBy,
+    required: attributes.filter((field) => field.required).map((field) => field.source),
+    consent: plan.consentAttribute,
     sent,
   })
 }

@@ -14,6 +14,8 @@ export async function manifestOf(run: Row<'runs'>, parts: readonly FinishedPart[
     destination: { id: plan.destination.id, name: plan.destination.name },
     segment: plan.segment,
     snapshot: plan.snapshot.id,
+    // Not the whole segment: who came and went since that snapshot.
+    ...(plan.since !== undefined && { since: plan.since.id }),
     // Not the whole segment: what the destination refused in that run.
     ...(plan.refusedIn !== undefined && { refusedIn: plan.refusedIn }),
     startedAt: run.startedAt?.toISOString() ?? null,

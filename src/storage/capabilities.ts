@@ -27,21 +27,40 @@ export interface ExportSource {
   url: string
 }
 
-/** What an export reads. */
+/**
+ * What an export reads: the members of a version, or of two versions what an increment sends. That is:
+ *
+ * - members of `version` that are none of `since`; their status is `realized`
+ * - members of `since` that are none of `version`, if there is a column for the status; theirs is `exited`
+ * - where duplicates are looked for, members of both that hide behind a duplicate in `since` and not in `version`,
+ *   since their row is new to the destination: `realized`
+ *
+ * With `refusedIn` it is what the destination refused in that run, whoever of them is a member of `version`
+ * (`realized`) or else of `since` (`exited`, if there is a column for the status).
+ *
+ * Duplicates in an increment: a key has one row. It is that of the first member of `version` who may leave, in the
+ * order of ids, or else of the first member of `since`. All others with the key that are read are duplicates: nobody
+ * is told to have left while another with the same key stays. With `refusedIn`, only those that are read count.
+ */
 export interface ExportQuery {
   /** The pinned membership version. */
   version: number
+  /** Of an increment: the version it is compared with; null: all members of `version` are read. */
+  since: number | null
   /** Only the members that the destination refused in this run; null: all. */
   refusedIn: string | null
-  /** Dotted attribute paths, one column each. */
-  paths: string[]
+  /** One column each: a dotted attribute path; null: the text `realized` or `exited`. */
+  paths: (string | null)[]
   /** Paths that together identify duplicates; empty for none. */
   deduplicateBy: string[]
   /** Paths without which a profile is left out, and so never hides a duplicate. */
   required: string[]
   /** Path that must be true, or null. */
   consent: string | null
-  /** Only members up to this id that were not rejected in this run: what the run sent there; null: all. */
+  /**
+   * Only members up to this id that were not rejected in this run: what the run sent there, none of which is marked as
+   * a duplicate; null: all.
+   */
   sent: { upToProfileId: number; inRun: string } | null
 }
 

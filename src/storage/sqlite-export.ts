@@ -2,6 +2,8 @@
 // a string per cell would cost more than everything else together.
 import BetterSqlite from 'better-sqlite3'
 import type { ExportQuery, ExportReader } from './capabilities.ts'
+import { collectChanges } from './sqlite-export-changes.ts'
+import { duplicateKey } from './sqlite-export-key.ts'
 import { sqliteJsonPath } from './sqlite-json-path.ts'
 
 /** Opens a read connection of its own; `file` is the database's path. */
@@ -9,25 +11,27 @@ export function sqliteExportReader(file: string, query: ExportQuery): ExportRead
   const connection = new BetterSqlite(file, { readonly: true, timeout: 5000 })
   connection.pragma('cache_size = -4096')
   connection.pragma('temp_store = FILE') // what is sorted to find duplicates may be larger than memory
-  const hasDuplicates = query.deduplicateBy.length > 0
-  const columns = [...query.paths, ...(query.consent === null ? [] : [query.consent])].map(sqliteJsonPath)
+  const isIncrement = query.since !== null
+  const hasDuplicates = query.deduplicateBy.length > 0 && query.sent === null
+  const columns = [...query.paths, ...(query.consent === null ? [] : [query.consent])].map((path) =>
+    sqliteJsonPath(path ?? NO_ATTRIBUTE),
+  )
   // One path gives a bare value, two or more give an array.
   const paths = columns.length === 1 ? [...columns, ...columns] : columns
-  const mark = hasDuplicates
-    ? "case when exists (select 1 from temp.duplicates d where d.profile_id = m.profile_id) then 'd' else '' end ||"
-    : ''
-  const members = membersOf(query)
+  const values = withStatus(query, `json_extract(p.attributes, ${marks(paths.length)})`)
+  const members = isIncrement ? changesOf(query) : membersOf(query)
   const pageOf = `
     select count(*), max(id), cast(group_concat(line, '') as blob) from (
       select m.profile_id as id,
-        m.profile_id || ${mark} json_extract(p.attributes, ${marks(paths.length)}) || char(10) as line
+        m.profile_id || ${hasDuplicates ? `${isIncrement ? 'm.mark' : MARK} ||` : ''} ${values} || char(10) as line
       from ${members.from} where ${members.where} and ${members.id} > ?
       order by ${members.id} limit ?)`
   let page: BetterSqlite.Statement | undefined
 
   return {
     async prepare() {
-      if (hasDuplicates) findDuplicates(connection, query)
+      if (isIncrement) collectChanges(connection, query)
+      else if (hasDuplicates) findDuplicates(connection, query)
       page = connection.prepare(pageOf).raw()
     },
     async page(afterProfileId, limit) {
@@ -42,6 +46,28 @@ export function sqliteExportReader(file: string, query: ExportQuery): ExportRead
     async close() {
       connection.close()
     },
+  }
+}
+
+/** No attribute has an empty name. */
+const NO_ATTRIBUTE = ''
+const MARK =
+  "case when exists (select 1 from temp.duplicates d where d.profile_id = m.profile_id) then 'd' else '' end"
+
+/** The values of a line, with the status in its columns. */
+function withStatus({ paths, since }: ExportQuery, values: string): string {
+  const status = since === null ? "'realized'" : 'm.status'
+  const places = paths.flatMap((path, index) => (path === null ? [`'$[${index}]', ${status}`] : []))
+  return places.length > 0 ? `json_set(${values}, ${places.join(', ')})` : values
+}
+
+/** The same as `membersOf`, of an increment whose changes are collected. */
+function changesOf({ sent }: ExportQuery) {
+  return {
+    from: 'temp.changes m cross join profiles p',
+    where: `p.id = m.profile_id${sent ? ` and ${SENT}` : ''}`,
+    id: 'm.profile_id',
+    values: sent ? [sent.upToProfileId, sent.inRun] : [],
   }
 }
 
@@ -63,36 +89,20 @@ function membersOf({ version, refusedIn, sent }: ExportQuery) {
 const SENT = `m.profile_id <= ?
   and not exists (select 1 from rejections x where x.run_id = ? and x.profile_id = m.profile_id)`
 
-/**
- * Fills temp.duplicates: of the profiles that may leave and share all values of the key, every one but the first.
- * A profile without a value in the key is never a duplicate.
- */
+/** Fills temp.duplicates: of the profiles that may leave and share all values of the key, every one but the first. */
 function findDuplicates(connection: BetterSqlite.Database, query: ExportQuery): void {
-  const keys = query.deduplicateBy.map(sqliteJsonPath)
-  const required = query.required.map(sqliteJsonPath)
+  const { keys, keyPaths, mayLeave, mayLeavePaths } = duplicateKey(query)
   const members = membersOf(query)
-  const key = keys.map(() => 'json_extract(p.attributes, ?)')
-  const conditions = [
-    ...key.map((value) => `${value} is not null`),
-    ...required.map(() => "coalesce(json_extract(p.attributes, ?), '') <> ''"),
-    ...(query.consent === null ? [] : ["json_type(p.attributes, ?) = 'true'"]),
-  ]
   connection.exec('drop table if exists temp.duplicates')
   connection.exec('create table temp.duplicates (profile_id integer primary key)')
   connection
     .prepare(
       `insert into temp.duplicates select id from (
-         select m.profile_id as id, row_number() over (partition by ${key.join(', ')} order by m.profile_id) as place
-         from ${members.from} where ${members.where} and ${conditions.join(' and ')})
+         select m.profile_id as id, row_number() over (partition by ${keys.join(', ')} order by m.profile_id) as place
+         from ${members.from} where ${members.where} and ${mayLeave})
        where place > 1`,
     )
-    .run(
-      ...keys,
-      ...members.values,
-      ...keys,
-      ...required,
-      ...(query.consent === null ? [] : [sqliteJsonPath(query.consent)]),
-    )
+    .run(...keyPaths, ...members.values, ...mayLeavePaths)
 }
 
 const marks = (count: number): string => Array.from({ length: count }, () => '?').join(', ')
