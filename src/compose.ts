@@ -5,6 +5,7 @@ import { type Config, httpUrl } from './config.ts'
 import { createOutbound } from './destinations/outbound.ts'
 import { driverRegistry } from './destinations/registry.ts'
 import type { Clock, Logger } from './domain/ports.ts'
+import { scheduler } from './engine/scheduler.ts'
 import { segmentationWorker } from './engine/segmentation.ts'
 import { runWorker } from './engine/worker.ts'
 import type { ApiParts } from './graphql/context.ts'
@@ -20,6 +21,7 @@ import { destinationAccountService } from './services/destination-account.ts'
 import { profileService } from './services/profile.ts'
 import { runService } from './services/run.ts'
 import { sandboxService } from './services/sandbox.ts'
+import { scheduledRunService } from './services/scheduled-run.ts'
 import { segmentService } from './services/segment.ts'
 import { tokenService } from './services/token.ts'
 import { newId } from './storage/ids.ts'
@@ -73,6 +75,7 @@ export async function compose(
   const api: ApiParts = { database, services, ...live, drivers, guardrails, clock, log }
   const exports = runWorker({ ...parts, concurrency: config.workers })
   const segmentation = segmentationWorker({ ...parts, newId })
+  const schedules = scheduler({ database, clock, log, make: scheduledRunService(ctx).make })
   let isEngineRunning = false
   const { folder, only } = config.trustedDocuments
   const { maxQueryDepth } = config.guardrails
@@ -96,6 +99,7 @@ export async function compose(
       if (wanted.engine) {
         exports.start()
         segmentation.start()
+        schedules.start()
         isEngineRunning = true
       }
       return { url, adminToken }
@@ -103,7 +107,7 @@ export async function compose(
     async stop() {
       isEngineRunning = false
       // The engine lets go while the API still answers what came in, and watchers see it.
-      await Promise.all([server.stop(API_DRAIN_MS), exports.stop(), segmentation.stop()])
+      await Promise.all([server.stop(API_DRAIN_MS), exports.stop(), segmentation.stop(), schedules.stop()])
       await database.close()
     },
   }

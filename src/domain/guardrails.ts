@@ -10,7 +10,7 @@ import {
 } from './activation.ts'
 import { plain, requestViolations } from './activation-input.ts'
 import { notFound } from './errors.ts'
-import { isInsideSchedule } from './schedule.ts'
+import { isInsideSchedule } from './slots.ts'
 
 type Guardrail = (facts: ActivationFacts) => ActivationError[]
 
@@ -46,6 +46,17 @@ const ON_RETRY: Guardrail[] = [
   noRunInProgress,
   noScheduledRunInProgress,
 ]
+/** What keeps the run of a slot from being made; what is disabled has no slots. */
+const ON_SLOT: Guardrail[] = [
+  destinationKnown,
+  accountConnected,
+  consentGiven,
+  settingsFit,
+  notOver,
+  segmentActive,
+  snapshotExists,
+  requiredFieldsFilled,
+]
 
 /** Every reason why these segments may not be sent now; empty when they may. */
 export function violations(facts: ActivationFacts): ActivationError[] {
@@ -58,6 +69,11 @@ export function violations(facts: ActivationFacts): ActivationError[] {
 /** Every reason why an earlier run may not be repeated now. */
 export function retryViolations(facts: ActivationFacts): ActivationError[] {
   return ON_RETRY.flatMap((guardrail) => guardrail(facts))
+}
+
+/** Every reason why the run of a slot cannot be made. */
+export function slotViolations(facts: ActivationFacts): ActivationError[] {
+  return ON_SLOT.flatMap((guardrail) => guardrail(facts))
 }
 
 // ------------------------------------------------------------ dataflow, destination, account
@@ -82,6 +98,14 @@ function destinationTakesFiles(facts: ActivationFacts): ActivationError[] {
     const message = driver
       ? `Destination ${quoted(name)} is of type ${type}, which takes no ad-hoc activation. Use a dataflow whose destination is file-based.`
       : `Destination ${quoted(name)} is of type ${type}, which this gateway does not know. Use a dataflow with another destination.`
+    return plain('NOT_BATCH_DESTINATION', path, message)
+  })
+}
+
+function destinationKnown(facts: ActivationFacts): ActivationError[] {
+  return forDataflows(facts, ({ destination: { name, type, driver } }, path) => {
+    if (driver) return null
+    const message = `Destination ${quoted(name)} is of type ${type}, which this gateway does not know. Give the dataflow another destination.`
     return plain('NOT_BATCH_DESTINATION', path, message)
   })
 }
@@ -135,6 +159,16 @@ function insideSchedule(facts: ActivationFacts): ActivationError[] {
   return forPairs(facts, ({ order, segmentName, mapping }) => {
     if (!mapping || isInsideSchedule(mapping.schedule, facts.now)) return null
     return { code: 'OUTSIDE_SCHEDULE', ...notInDataflow(order, segmentName) }
+  })
+}
+
+/** A slot may be dealt with late: after the end of the schedule nothing is sent any more. */
+function notOver(facts: ActivationFacts): ActivationError[] {
+  return forPairs(facts, ({ order, segmentName, mapping }) => {
+    if (!mapping || isInsideSchedule(mapping.schedule, facts.now)) return null
+    const message = `The schedule of segment ${quoted(segmentName)} has ended since. Activate the segment under a schedule with a later end, if it should still be sent.`
+    const { segmentId, dataflowId, path } = order
+    return { code: 'OUTSIDE_SCHEDULE', message, path, segmentId, dataflowId }
   })
 }
 

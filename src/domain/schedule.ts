@@ -1,6 +1,7 @@
 // When a mapped segment is exported. All days and hours are UTC.
 import { invalid, type UserError } from './errors.ts'
 import type { ExportMode, Frequency, Schedule, ScheduleTrigger } from './model.ts'
+import { nextSlot } from './slots.ts'
 import { isDate } from './value-type.ts'
 
 export interface ScheduleInput {
@@ -15,16 +16,6 @@ export interface ScheduleInput {
 }
 
 const TIME = /^([01]\d|2[0-3]):00$/
-const HOUR_MS = 60 * 60 * 1000
-/** Hours from one export to the next, for the frequencies that have a fixed step. */
-const STEP_HOURS: Partial<Record<Frequency, number>> = {
-  EVERY_3_HOURS: 3,
-  EVERY_6_HOURS: 6,
-  EVERY_8_HOURS: 8,
-  EVERY_12_HOURS: 12,
-  DAILY: 24,
-  WEEKLY: 7 * 24,
-}
 
 /**
  * The schedule to store, or every rule it breaks.
@@ -47,49 +38,13 @@ export function checkSchedule(
   return { schedule: { frequency, trigger, startDate, endDate, startTime } }
 }
 
-/** Whether today is a day of the schedule: from the start date on, and before the end date if there is one. */
-export function isInsideSchedule(schedule: Schedule, now: Date): boolean {
-  const today = now.toISOString().slice(0, 10) // four-digit years compare as text
-  return schedule.startDate <= today && (schedule.endDate === null || today < schedule.endDate)
-}
-
 /**
  * The earliest moment after `now` at which one of the schedules is due; null when none is due any more. What follows
  * the evaluation of segments is due at no moment that is known beforehand.
  */
 export function nextDue(schedules: readonly Schedule[], now: Date): Date | null {
-  const moments = schedules.flatMap((schedule) => nextDueOf(schedule, now.getTime()) ?? [])
+  const moments = schedules.flatMap((schedule) => nextSlot(schedule, now)?.getTime() ?? [])
   return moments.length === 0 ? null : new Date(Math.min(...moments))
-}
-
-function nextDueOf(
-  { trigger, frequency, startDate, startTime, endDate }: Schedule,
-  now: number,
-): number | null {
-  if (trigger === 'AFTER_SEGMENT_EVALUATION') return null
-  const first = Date.parse(`${startDate}T${startTime ?? '00:00'}:00.000Z`)
-  const next = first > now ? first : nextAfter(frequency, first, now)
-  const end = endDate === null ? Number.POSITIVE_INFINITY : Date.parse(`${endDate}T00:00:00.000Z`)
-  return next !== null && next < end ? next : null
-}
-
-/** The next one of a series whose first moment is not after `now`. */
-function nextAfter(frequency: Frequency, first: number, now: number): number | null {
-  if (frequency === 'ONCE') return null
-  if (frequency === 'MONTHLY') return nextMonthly(new Date(first), new Date(now))
-  const step = (STEP_HOURS[frequency] ?? 24) * HOUR_MS
-  return first + (Math.floor((now - first) / step) + 1) * step
-}
-
-/** A month without the day of the start date has its export on its last day. */
-function nextMonthly(first: Date, now: Date): number {
-  const inMonth = (offset: number): number => {
-    const [year, month] = [now.getUTCFullYear(), now.getUTCMonth() + offset]
-    const lastDay = new Date(Date.UTC(year, month + 1, 0)).getUTCDate()
-    return Date.UTC(year, month, Math.min(first.getUTCDate(), lastDay), first.getUTCHours())
-  }
-  const thisMonth = inMonth(0)
-  return thisMonth > now.getTime() ? thisMonth : inMonth(1)
 }
 
 function checkFrequency(options: {

@@ -84,9 +84,10 @@ export function activationService(ctx: ActivationContext) {
     const runs = plannedRuns(ctx, { facts, activation, sandboxName: session.sandbox.name, types })
     await database.batch([
       ...store.keepTargets(runs),
+      store.keepUnscheduled(runs),
       ...(expired ? [store.releaseKey(expired)] : []),
       store.insert(activation),
-      ...runs.flatMap(insertQueued),
+      ...runs.flatMap((run) => insertQueued(run)),
     ])
     for (const run of runs) announceRun(database, run.id)
     database.wake.notify('runs')

@@ -71,7 +71,8 @@ export function dataflowService(ctx: ServiceContext) {
       const update = store.update(row, { state, updatedAt: changedAt(row, clock()) })
       const isUse = state === 'ENABLED'
       const kept = isUse ? keep(await findUsable(session, row.destinationId, ['id'])) : []
-      await database.batch([...kept, update])
+      const begun = isUse ? [mappings.beginSlots('dataflow', id, clock())] : []
+      await database.batch([...kept, update, ...begun])
       return find(session, id, ['id'])
     })
   }

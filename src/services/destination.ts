@@ -5,6 +5,7 @@ import type { DestinationStatus } from '../domain/model.ts'
 import { checkTexts, normalizeName } from '../domain/text.ts'
 import { destinationStore } from '../storage/destination.ts'
 import { destinationAccountStore } from '../storage/destination-account.ts'
+import { segmentMappingStore } from '../storage/segment-mapping.ts'
 import type { Row } from '../storage/tables.ts'
 import { findAccount, requireAccount } from './account-use.ts'
 import type { ServiceContext } from './context.ts'
@@ -41,6 +42,7 @@ export function destinationService(ctx: ServiceContext) {
   const { database, clock, newId, guardrails } = ctx
   const store = destinationStore(database)
   const accounts = destinationAccountStore(database)
+  const mappings = segmentMappingStore(database)
 
   const find = async (session: Session, id: string, path: string[]): Promise<Row<'destinations'>> => {
     const [row] = await store.byIds(session.sandbox.id, [id])
@@ -94,9 +96,11 @@ export function destinationService(ctx: ServiceContext) {
         const changes = await checkUpdate(ctx, session, row, input)
         const { accountId } = { ...row, ...changes }
         const isUsed = accountId !== null && usesAccount(input)
+        const isResumed = row.status === 'DISABLED' && changes.status === 'ENABLED'
         await database.batch([
           ...(isUsed ? [accounts.keep(accountId)] : []),
           store.update(row.id, { ...changes, updatedAt: clock() }),
+          ...(isResumed ? [mappings.beginSlots('destination', row.id, clock())] : []),
         ])
         return find(session, row.id, ['input', 'id'])
       })

@@ -165,10 +165,24 @@ function write(
     activatedAt: now,
     adHocAllowedFrom: new Date(now.getTime() + ctx.guardrails.minSecondsBetweenMappingAndAdHoc * 1000),
   }
+  const anew = { ...clock, slotsUntil: now, sentSnapshotId: null }
   if (earlier) {
-    const started = earlier.elementStatus === 'ACTIVE' ? {} : clock
+    const started = earlier.elementStatus === 'ACTIVE' ? changesOf(earlier, content, now) : anew
     return store.update(earlier.id, earlier.elementStatus, { ...content, ...started, updatedAt: now })
   }
   const id = ctx.newId('segmentMapping')
-  return store.insert({ id, ...target, segmentId, ...content, ...clock, createdAt: now, updatedAt: now })
+  return store.insert({ id, ...target, segmentId, ...content, ...anew, createdAt: now, updatedAt: now })
 }
+
+/** Slots of another schedule count from now on, and increments of another mode begin with a full export. */
+function changesOf(earlier: Row<'segmentMappings'>, content: MappingRow['content'], now: Date) {
+  return {
+    ...(isSameSchedule(earlier.schedule, content.schedule) ? {} : { slotsUntil: now }),
+    ...(earlier.exportMode === content.exportMode ? {} : { sentSnapshotId: null }),
+  }
+}
+
+const isSameSchedule = (one: Schedule, other: Schedule): boolean =>
+  (['frequency', 'trigger', 'startDate', 'endDate', 'startTime'] as const).every(
+    (property) => one[property] === other[property],
+  )

@@ -1,5 +1,6 @@
-import { and, eq, inArray } from 'drizzle-orm'
+import { and, eq, inArray, notExists, sql } from 'drizzle-orm'
 import type { Database, ExpectingQuery, Query } from './database.ts'
+import { isActive } from './run-event.ts'
 import type { NewRow, Row } from './tables.ts'
 
 type Targets = Pick<Row<'runs'>, 'mappingId' | 'dataflowId' | 'destinationId'>
@@ -68,6 +69,22 @@ export function activationStore(database: Database) {
           expect: destinationIds.length,
         },
       ]
+    },
+
+    /** Last of an ad-hoc run's targets, which are locked by then: misses dataflows with a scheduled run that goes on. */
+    keepUnscheduled(adHoc: readonly Targets[]): ExpectingQuery {
+      const dataflowIds = [...new Set(adHoc.map(({ dataflowId }) => dataflowId))]
+      const scheduled = db
+        .select({ one: sql`1` })
+        .from(runs)
+        .where(and(eq(runs.dataflowId, dataflows.id), sql`${runs.trigger} = 'SCHEDULED'`, isActive(tables)))
+      return {
+        query: db
+          .update(dataflows)
+          .set({ state: 'ENABLED' })
+          .where(and(inArray(dataflows.id, dataflowIds), notExists(scheduled))),
+        expect: dataflowIds.length,
+      }
     },
 
     insert: (row: NewRow<'activations'>): Query => db.insert(activations).values(row),

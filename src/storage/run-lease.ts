@@ -1,6 +1,6 @@
 // How a worker holds a run and moves it on. Every write carries the fencing token of the claim: a worker that was
 // thought dead and comes back finds its writes refused (StaleWrite), and lets go.
-import { and, asc, eq, inArray, notInArray, or, sql } from 'drizzle-orm'
+import { and, asc, eq, inArray, not, notInArray, or, sql } from 'drizzle-orm'
 import type {
   FinishedPart,
   RunCheckpoint,
@@ -47,12 +47,17 @@ export function runLease(database: Database, processId: string) {
     appendEvent(database, { runId: claim.runId, message: null, ...event }),
   ]
 
+  /** A scheduled run does not begin beside an ad-hoc run of the same segment. */
+  const waitsForAdHoc = sql`(${runs.status} = 'QUEUED' and ${runs.trigger} = 'SCHEDULED' and exists (
+    select 1 from ${runs} as other where other.segment_id = ${runs.segmentId} and other.trigger = 'AD_HOC'
+      and other.status in ('QUEUED', 'PROCESSING', 'CANCELLING')))`
+
   return {
     ...runRejections(database, held),
 
     /**
      * Takes the oldest run that nobody holds: queued, or left by a holder that is dead or silent for too long. Those of
-     * destinations to pass over only if they are to be cancelled.
+     * destinations to pass over only if they are to be cancelled, and scheduled ones not beside ad-hoc ones of the segment.
      */
     async claim(at: Date, passOver: readonly string[] = []): Promise<Row<'runs'> | null> {
       const held = sql`${isActive(tables)} and ${runs.status} <> 'QUEUED'`
@@ -65,7 +70,7 @@ export function runLease(database: Database, processId: string) {
         db
           .select()
           .from(runs)
-          .where(and(isActive(tables), free, isWanted))
+          .where(and(isActive(tables), free, isWanted, not(waitsForAdHoc)))
           .orderBy(asc(runs.createdAt), asc(runs.id))
           .limit(5),
       )

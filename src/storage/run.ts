@@ -1,5 +1,6 @@
 // Runs as the API and the services see them. How a worker moves a run on is in run-lease.ts.
 import { and, eq, gt, gte, inArray, isNotNull, sql } from 'drizzle-orm'
+import type { RunFailure } from '../domain/model.ts'
 import type { Database, Query } from './database.ts'
 import { fixed, hasId, is, isAlso, isVisible } from './filter.ts'
 import { type Paging, selectPage, selectPages } from './paging.ts'
@@ -114,10 +115,19 @@ export function runStore(database: Database) {
         ),
 
     /** The writes that put a run into the queue: its row and its first event. */
-    insertQueued(run: Omit<NewRow<'runs'>, 'status' | 'phase' | 'eventSeq'>): Query[] {
+    insertQueued(run: QueuedRun, message: string | null = null): Query[] {
       return [
         db.insert(runs).values({ ...run, status: 'QUEUED', phase: 'WAITING', eventSeq: 1 }),
-        appendEvent(database, { runId: run.id, type: 'QUEUED', message: null, at: run.createdAt }),
+        appendEvent(database, { runId: run.id, type: 'QUEUED', message, at: run.createdAt }),
+      ]
+    },
+
+    /** The writes that end a run, queued in the same batch, that cannot begin. */
+    failQueued({ id: runId, createdAt: at }: QueuedRun, error: RunFailure): Query[] {
+      const failed = { status: 'FAILED', phase: 'DONE', error, completedAt: at, eventSeq: 2 } as const
+      return [
+        db.update(runs).set(failed).where(eq(runs.id, runId)),
+        appendEvent(database, { runId, type: 'FAILED', message: error.message, at }),
       ]
     },
 
@@ -147,6 +157,8 @@ export function runStore(database: Database) {
     },
   }
 }
+
+export type QueuedRun = Omit<NewRow<'runs'>, 'status' | 'phase' | 'eventSeq'>
 
 interface RunList extends Paging {
   sandboxId: string

@@ -176,6 +176,10 @@ export function segmentMappingStore(database: Database) {
       expect: 1,
     }),
 
+    /** The write that lets slots count from a moment on: those of a pause are not missed. */
+    beginSlots: (parent: keyof typeof parentColumns, id: string, at: Date): Query =>
+      db.update(mappings).set({ slotsUntil: at }).where(eq(parentColumns[parent], id)),
+
     /** The writes that log a change of the mappings of these segments in a dataflow; they are there by then. */
     logChanges: (dataflowId: string, segmentIds: readonly string[], at: Date): Query[] => {
       const where = and(eq(mappings.dataflowId, dataflowId), inArray(mappings.segmentId, [...segmentIds]))

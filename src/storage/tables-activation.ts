@@ -201,6 +201,8 @@ export function activationTables(kit: Kit) {
       dueAt: kit.timestamp('due_at'),
       /** Made after its slot had passed: nothing ran at that time. */
       isLate: kit.bool('is_late').notNull().default(false),
+      /** Slots between this one and the one dealt with before it, for which nothing ran. */
+      missedSlots: kit.int('missed_slots').notNull().default(0),
       createdAt: kit.timestamp('created_at').notNull(),
       startedAt: kit.timestamp('started_at'),
       completedAt: kit.timestamp('completed_at'),

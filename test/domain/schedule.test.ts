@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { ExportMode, Frequency, Schedule } from '../../src/domain/model.ts'
-import { checkSchedule, isInsideSchedule, nextDue, type ScheduleInput } from '../../src/domain/schedule.ts'
+import { checkSchedule, nextDue, type ScheduleInput } from '../../src/domain/schedule.ts'
+import { isInsideSchedule } from '../../src/domain/slots.ts'
 
 const path = ['input', 'segments', '0', 'schedule']
 const FREQUENCIES: Frequency[] = [

@@ -97,7 +97,7 @@ export async function createDataflow(
   const { name, fields, fileFormat, segmentIds } = options
   const folder = { name, type: 'LOCAL_DIRECTORY', settings: { path: name } }
   const destinationId = options.destinationId ?? (await createDestination(api, folder))
-  const schedule = { frequency: 'DAILY', startDate: '2020-01-01', startTime: '00:00' }
+  const schedule = { frequency: 'ONCE', startDate: '2020-01-01', startTime: '00:00' }
   const { createDataflow } = await api<{
     createDataflow: { dataflow: { id: string } | null; errors: unknown[] }
   }>(

@@ -52,7 +52,7 @@ export async function buildScene(dir: string): Promise<Scene> {
     { source: 'group', target: 'group' },
   ]
   const flow = async (name: string, fileFormat: object, segmentIds: string[]) => {
-    const schedule = { frequency: 'DAILY' as const, startDate: '2020-01-01', startTime: '00:00' }
+    const schedule = { frequency: 'ONCE' as const, startDate: '2020-01-01', startTime: '00:00' }
     const mapped = segmentIds.map((segmentId) => ({ segmentId, schedule }))
     const dataflow = await services.dataflow.create(session, {
       name,

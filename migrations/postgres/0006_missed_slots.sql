@@ -1,0 +1,1 @@
+ALTER TABLE "runs" ADD COLUMN "missed_slots" integer DEFAULT 0 NOT NULL;
