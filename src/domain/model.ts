@@ -137,8 +137,6 @@ export interface RunPlan {
   dataflow: { id: string; name: string }
   segment: { id: string; name: string }
   snapshot: { id: string; version: number }
-  /** Of an incremental run, the snapshot that it is compared with; absent: every member is sent. */
-  since?: { id: string; version: number }
   /** Of the snapshot, only the profiles that the destination refused in this run; absent: all. */
   refusedIn?: string
   /**
