@@ -15,6 +15,7 @@ import { anyDocument, trustedDocuments } from './graphql/trusted-documents.ts'
 import { httpServer } from './http/server.ts'
 import { loadSecretsKeys, requireSecretsKey } from './secrets-key.ts'
 import { activationService } from './services/activation.ts'
+import { auditService } from './services/audit.ts'
 import { dataflowService } from './services/dataflow.ts'
 import { destinationService } from './services/destination.ts'
 import { destinationAccountService } from './services/destination-account.ts'
@@ -24,6 +25,7 @@ import { sandboxService } from './services/sandbox.ts'
 import { scheduledRunService } from './services/scheduled-run.ts'
 import { segmentService } from './services/segment.ts'
 import { tokenService } from './services/token.ts'
+import { auditTrail } from './storage/audit-trail.ts'
 import { newId } from './storage/ids.ts'
 import { openDatabase } from './storage/open.ts'
 import { sealedHeads } from './storage/sealed.ts'
@@ -43,7 +45,7 @@ export async function compose(
   config: Config,
   { log, clock = () => new Date() }: { log: Logger; clock?: Clock },
 ): Promise<Gateway> {
-  const database = openDatabase(config.databaseUrl)
+  const { trail, database } = auditTrail(openDatabase(config.databaseUrl), clock)
   const outbound = createOutbound({ allow: config.outboundAllow })
   const drivers = driverRegistry({ exportRoot: config.exportRoot, outbound })
   const vault = createVault(() => loadSecretsKeys(config))
@@ -69,6 +71,7 @@ export async function compose(
     profile: profileService(ctx),
     token: tokenService(ctx, config.trustedIssuer),
     sandbox: sandboxService(ctx),
+    audit: auditService({ database, trail, log }),
   }
   const { guardrails, maxSubscriptionsPerToken } = config
   const live = liveParts({ database, token: services.token, clock, log, maxSubscriptionsPerToken })

@@ -39,6 +39,7 @@ const ACTIONS = {
   'runs:control': BUILDERS,
   'sandboxes:write': ['ADMIN'],
   'tokens:write': ['ADMIN'],
+  'audit:read': ['ADMIN'],
 } satisfies Record<string, Role[]>
 export type Action = keyof typeof ACTIONS
 

@@ -42,6 +42,9 @@ export type RejectionReason =
   | 'INVALID_VALUE'
   | 'REFUSED_BY_DESTINATION'
 
+/** STARTED: of what is not done in one step; how it ended comes in a line of its own. */
+export type AuditOutcome = 'DONE' | 'REFUSED' | 'STARTED' | 'INTERRUPTED'
+
 export const ATTRIBUTE_OPERATORS = [
   'EQUALS',
   'NOT_EQUALS',

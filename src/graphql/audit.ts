@@ -1,5 +1,6 @@
-// Who changed what: one line of the log for every mutation field, whichever way it came in, and for operations with
-// mutations that were refused before they began. Never what was put in: that may hold secrets and personal data.
+// Who changed what: a line of the audit log and one of the gateway's own log for every mutation field, whichever way it
+// came in, and for operations with mutations that were refused before they began. Never what was put in: that may hold
+// secrets and personal data.
 import {
   defaultFieldResolver,
   type GraphQLError,
@@ -10,39 +11,38 @@ import {
 } from 'graphql'
 import type { Session } from '../domain/access.ts'
 import type { Logger } from '../domain/ports.ts'
+import type { AuditService } from '../services/audit.ts'
+import type { Actor } from '../storage/deed.ts'
 import type { ApiContext } from './context.ts'
 import { publicCode } from './public-error.ts'
 import { requestId } from './request-id.ts'
 
-interface Deed {
-  session: Session
-  /** The name that the client gave to the operation. */
-  operation: string | undefined
-  mutation: string
-  /** The codes of what stood in the way; none when it was done. */
-  refused: string[]
-}
-
-/** Makes every mutation of the schema leave its line. */
+/** Makes every mutation of the schema leave its lines. */
 export function withAudit(schema: GraphQLSchema): GraphQLSchema {
   for (const field of Object.values(schema.getMutationType()?.getFields() ?? {})) {
     const resolve = field.resolve ?? defaultFieldResolver
-    field.resolve = async (source, args, context: ApiContext, info) => {
-      const leave = (refused: string[]) =>
-        audit(context.parts.log, {
-          session: context.session,
-          operation: info.operation.name?.value,
-          mutation: field.name,
-          refused,
-        })
-      try {
-        const payload: unknown = await resolve(source, args, context, info)
-        leave(codesOf(payload))
-        return payload
-      } catch (error) {
-        leave([publicCode(error)])
-        throw error
+    field.resolve = (source, args, context: ApiContext, info) => {
+      const { session, parts } = context
+      const actor = actorOf(session, { operation: info.operation, mutation: field.name })
+      const told = (codes: string[]) => {
+        tell(parts.log, session, { actor, codes })
+        return codes
       }
+      const codes = {
+        ofValue: codesOf,
+        ofError: (error: unknown) => [publicCode(error)],
+      }
+      const target = targetIn(args)
+      return parts.services.audit.during(actor, { target, codes }, async () => {
+        try {
+          const payload: unknown = await resolve(source, args, context, info)
+          told(codes.ofValue(payload))
+          return payload
+        } catch (error) {
+          told(codes.ofError(error))
+          throw error
+        }
+      })
     }
   }
   return schema
@@ -54,23 +54,43 @@ function codesOf(payload: unknown): string[] {
   return errors.map(({ code }) => code)
 }
 
+/** The id of what the mutation is about, where its arguments name one. */
+function targetIn(args: Record<string, unknown>): string | null {
+  const { input, ...direct } = args
+  const named = { ...(input as object | undefined), ...direct } as Record<string, unknown>
+  const id = named.id ?? named.dataflowId ?? named.runId
+  return typeof id === 'string' && /^\w{1,60}$/.test(id) ? id : null
+}
+
 /** For an operation that is refused as a whole: a line for each mutation in it. */
 export function auditRefused(
-  log: Logger,
+  { log, audit }: { log: Logger; audit: AuditService },
   session: Session,
   { operation, errors }: { operation: OperationDefinitionNode; errors: readonly GraphQLError[] },
 ): void {
   if (operation.operation !== OperationTypeNode.MUTATION) return
-  const refused = errors.map((error) => publicCode(error))
+  const codes = errors.map((error) => publicCode(error))
   for (const node of operation.selectionSet.selections) {
     const mutation = node.kind === Kind.FIELD ? node.name.value : '…'
-    audit(log, { session, operation: operation.name?.value, mutation, refused })
+    const actor = actorOf(session, { operation, mutation })
+    tell(log, session, { actor, codes })
+    void audit.record({ actor, change: null, outcome: 'REFUSED', codes })
   }
 }
 
-function audit(log: Logger, { session, operation, mutation, refused }: Deed): void {
+function actorOf(
+  session: Session,
+  { operation, mutation }: { operation: OperationDefinitionNode; mutation: string },
+): Actor {
+  return { session, operation: mutation, clientOperation: operation.name?.value, requestId: requestId() }
+}
+
+function tell(log: Logger, session: Session, { actor, codes }: { actor: Actor; codes: string[] }): void {
   const { tokenId, name, sandbox } = session
-  const outcome = refused.length === 0 ? 'done' : [...new Set(refused)].join(', ')
-  const fields = { tokenId, tokenName: name, sandbox: sandbox.name, operation, mutation, outcome }
-  log.info({ audit: true, ...fields, requestId: requestId() }, 'audit')
+  const outcome = codes.length === 0 ? 'done' : [...new Set(codes)].join(', ')
+  const what = { operation: actor.clientOperation, mutation: actor.operation, outcome }
+  log.info(
+    { audit: true, tokenId, tokenName: name, sandbox: sandbox.name, ...what, requestId: actor.requestId },
+    'audit',
+  )
 }

@@ -2,6 +2,7 @@ import type { DriverRegistry } from '../destinations/registry.ts'
 import type { Session } from '../domain/access.ts'
 import type { Clock, Guardrails, Logger } from '../domain/ports.ts'
 import type { ActivationService } from '../services/activation.ts'
+import type { AuditService } from '../services/audit.ts'
 import type { DataflowService } from '../services/dataflow.ts'
 import type { DestinationService } from '../services/destination.ts'
 import type { DestinationAccountService } from '../services/destination-account.ts'
@@ -29,6 +30,7 @@ export interface ApiParts extends LiveParts {
     profile: ProfileService
     token: TokenService
     sandbox: SandboxService
+    audit: AuditService
   }
   drivers: DriverRegistry
   guardrails: Guardrails

@@ -12,6 +12,7 @@ import {
 import { isAsyncIterable, type Plugin } from 'graphql-yoga'
 import type { Session } from '../domain/access.ts'
 import type { Guardrails, Logger } from '../domain/ports.ts'
+import type { AuditService } from '../services/audit.ts'
 import { auditRefused } from './audit.ts'
 import { compiledQueries } from './compiled.ts'
 import type { ApiContext } from './context.ts'
@@ -26,6 +27,7 @@ import { schema } from './schema.ts'
 export interface GuardOptions {
   guardrails: Guardrails
   log: Logger
+  audit: AuditService
   introspection: 'always' | 'authenticated' | 'never'
   /** How long a query or mutation may take, in milliseconds. */
   deadlineMs?: number
@@ -44,7 +46,7 @@ export type Guard = ReturnType<typeof guard>
 
 /** `plugin` is for engines that do everything by steps; `quick` is the same in one go, for what needs no step. */
 export function guard(options: GuardOptions) {
-  const { guardrails, introspection, deadlineMs = DEADLINE_MS, log } = options
+  const { guardrails, introspection, deadlineMs = DEADLINE_MS } = options
   const documents = documentCache(guardrails.maxQueryDepth)
   const mayIntrospect = ({ session }: Caller) =>
     introspection === 'always' || (introspection === 'authenticated' && session !== undefined)
@@ -70,7 +72,7 @@ export function guard(options: GuardOptions) {
       }
     }
     const refused = (errors: readonly GraphQLError[], cost?: Cost): Reckoned => {
-      if (session) auditRefused(log, session, { operation, errors })
+      if (session) auditRefused(options, session, { operation, errors })
       return { errors, ...(cost && { extensions: { cost } }) }
     }
     const forbidden = session ? forbiddenFields(session, { schema, document, operation }) : []

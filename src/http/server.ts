@@ -51,7 +51,7 @@ export function httpServer({
   const operations = operationCounts()
   const way = {
     newContext: contextFactory(parts),
-    guard: guard({ ...config, guardrails: parts.guardrails, log }),
+    guard: guard({ ...config, guardrails: parts.guardrails, log, audit: parts.services.audit }),
     authenticate,
     documents,
     log,

@@ -13,6 +13,7 @@ import { violations } from '../domain/guardrails.ts'
 import type { AttributeTypes } from '../domain/run-plan.ts'
 import { checkName, normalizeName } from '../domain/text.ts'
 import { activationStore } from '../storage/activation.ts'
+import { note } from '../storage/deed.ts'
 import { runStore } from '../storage/run.ts'
 import { announceRun } from '../storage/run-event.ts'
 import type { Row } from '../storage/tables.ts'
@@ -82,6 +83,9 @@ export function activationService(ctx: ActivationContext) {
     const { insertQueued } = runStore(database)
     const types = await typesFor(session, facts)
     const runs = plannedRuns(ctx, { facts, activation, sandboxName: session.sandbox.name, types })
+    note('activation', activation.id, {
+      after: { orders: runs.map(({ id, dataflowId, segmentId }) => ({ runId: id, dataflowId, segmentId })) },
+    })
     await database.batch([
       ...store.keepTargets(runs),
       store.keepUnscheduled(runs),

@@ -3,6 +3,7 @@ import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
 import type { FieldMappingInput } from '../domain/field-mapping.ts'
 import type { DataflowState } from '../domain/model.ts'
 import { dataflowStore } from '../storage/dataflow.ts'
+import { note } from '../storage/deed.ts'
 import { destinationStore } from '../storage/destination.ts'
 import { destinationAccountStore } from '../storage/destination-account.ts'
 import { segmentMappingStore } from '../storage/segment-mapping.ts'
@@ -72,6 +73,7 @@ export function dataflowService(ctx: ServiceContext) {
       const isUse = state === 'ENABLED'
       const kept = isUse ? keep(await findUsable(session, row.destinationId, ['id'])) : []
       const begun = isUse ? [mappings.beginSlots('dataflow', id, clock())] : []
+      note('dataflow', id, { before: row, after: { state } })
       await database.batch([...kept, update, ...begun])
       return find(session, id, ['id'])
     })
@@ -100,6 +102,7 @@ export function dataflowService(ctx: ServiceContext) {
         if (errors.length > 0) throw new Refusal(errors)
         const stamps = { state: 'ENABLED' as const, createdAt: now, updatedAt: now }
         const row = { id, sandboxId, destinationId: destination.id, ...content, ...stamps }
+        note('dataflow', id, { after: { ...row, segments: input.segments ?? [] } })
         await database.batch([...keep(destination), store.insert(row), ...plan.writes])
         if (plan.writes.length > 0) announce(destination.id)
         return find(session, id, ['input'])
@@ -121,6 +124,7 @@ export function dataflowService(ctx: ServiceContext) {
         const { content, errors } = await applyContent(options)
         if (errors.length > 0) throw new Refusal(errors)
         const update = store.update(row, { ...content, updatedAt: changedAt(row, clock()) })
+        note('dataflow', row.id, { before: row, after: content })
         await database.batch([...keep(destination), update])
         return find(session, row.id, ['input', 'id'])
       })
@@ -150,6 +154,7 @@ export function dataflowService(ctx: ServiceContext) {
         const target = { sandboxId: row.sandboxId, dataflowId: row.id, destinationId }
         const plan = await planMappings(ctx, target, input.segments)
         if ('errors' in plan) throw new Refusal(plan.errors)
+        note('dataflow', row.id, { before: row, after: { segments: input.segments } })
         await database.batch([...keep(destination), ...plan.writes])
         announce(destinationId)
         return row
@@ -176,6 +181,7 @@ export function dataflowService(ctx: ServiceContext) {
         const errors = notMapped(segmentIds, new Set(kept.map(({ segmentId }) => segmentId)))
         if (errors.length > 0) throw new Refusal(errors)
         const change = { elementStatus: 'DELETED' as const, updatedAt: clock() }
+        note('dataflow', row.id, { before: { segments: segmentIds }, after: { segments: [] } })
         await database.batch([
           ...kept.map(({ id, elementStatus }) => mappings.update(id, elementStatus, change)),
           ...mappings.logChanges(dataflowId, segmentIds, change.updatedAt),

@@ -10,6 +10,7 @@ import { authorize, type Session } from '../domain/access.ts'
 import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
 import type { Role } from '../domain/model.ts'
 import { checkTexts, normalizeName, oneLine } from '../domain/text.ts'
+import { note } from '../storage/deed.ts'
 import { destinationStore } from '../storage/destination.ts'
 import { destinationAccountStore } from '../storage/destination-account.ts'
 import type { Row } from '../storage/tables.ts'
@@ -86,6 +87,7 @@ export function destinationAccountService(ctx: ServiceContext, loginMs = LOGIN_M
         createdAt: now,
         updatedAt: now,
       }
+      note('destinationAccount', id, { after: row })
       await database.batch([store.insert(row)])
       return find(session, id, ['input'])
     },
@@ -101,15 +103,16 @@ export function destinationAccountService(ctx: ServiceContext, loginMs = LOGIN_M
         const row = await findKept(session, input.id, ['input', 'id'])
         const { settings, secrets } = await checkUpdate(ctx, row, input)
         const isOther = settings !== undefined || secrets !== undefined
-        const change = store.update(row, {
+        const changes = {
           ...(input.name != null && { name: normalizeName(input.name) }),
           ...(input.sharedWith != null && { sharedWith: [...new Set(input.sharedWith)] }),
           ...(settings && { settings, details: null }),
           ...(secrets && { secrets: sealSecrets(vault, secrets, row.id) }),
           ...(isOther && { status: 'UNVERIFIED' as const, lastVerifiedAt: null, lastError: null }),
           updatedAt: changedAt(row, clock()),
-        })
-        await database.batch([change])
+        }
+        note('destinationAccount', row.id, { before: row, after: changes })
+        await database.batch([store.update(row, changes)])
         return find(session, row.id, ['input', 'id'])
       })
     },
@@ -126,6 +129,7 @@ export function destinationAccountService(ctx: ServiceContext, loginMs = LOGIN_M
         const { refusal, details } = await tryLogin(ctx, row, loginMs)
         const lastError = refusal ? (refusal.detail ?? refusal.message) : null
         const outcome = refusal ? { status: 'FAILED' as const } : { status: 'CONNECTED' as const, details }
+        note('destinationAccount', id, { before: row, after: { ...outcome, lastError } })
         await database.batch([store.update(row, { ...outcome, lastVerifiedAt: clock(), lastError })])
         if (refusal) throw new Refusal(refusal)
         return find(session, id, ['id'])
@@ -143,6 +147,7 @@ export function destinationAccountService(ctx: ServiceContext, loginMs = LOGIN_M
         const row = await find(session, id, ['id'])
         if (row.status === 'REMOVED') return row
         const at = clock()
+        note('destinationAccount', id, { before: row, after: { status: 'REMOVED', secrets: null } })
         await takeOutOfUse(ctx, destinations.onAccount(id), {
           sandboxId: row.sandboxId,
           why: `The account ${JSON.stringify(row.name)} was removed.`,

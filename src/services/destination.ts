@@ -3,6 +3,7 @@ import { authorize, type Session } from '../domain/access.ts'
 import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
 import type { DestinationStatus } from '../domain/model.ts'
 import { checkTexts, normalizeName } from '../domain/text.ts'
+import { note } from '../storage/deed.ts'
 import { destinationStore } from '../storage/destination.ts'
 import { destinationAccountStore } from '../storage/destination-account.ts'
 import { segmentMappingStore } from '../storage/segment-mapping.ts'
@@ -79,6 +80,7 @@ export function destinationService(ctx: ServiceContext) {
           createdAt: now,
           updatedAt: now,
         }
+        note('destination', id, { after: row })
         await database.batch([
           ...(accountId ? [accounts.keep(accountId)] : []),
           ...store.insert(row, guardrails.maxDestinationsPerSandbox),
@@ -97,6 +99,7 @@ export function destinationService(ctx: ServiceContext) {
         const { accountId } = { ...row, ...changes }
         const isUsed = accountId !== null && usesAccount(input)
         const isResumed = row.status === 'DISABLED' && changes.status === 'ENABLED'
+        note('destination', row.id, { before: row, after: changes })
         await database.batch([
           ...(isUsed ? [accounts.keep(accountId)] : []),
           store.update(row.id, { ...changes, updatedAt: clock() }),
@@ -117,6 +120,7 @@ export function destinationService(ctx: ServiceContext) {
         const row = await find(session, id, ['id'])
         if (row.status === 'REMOVED') return row
         const at = clock()
+        note('destination', id, { before: row, after: { status: 'REMOVED' } })
         await takeOutOfUse(ctx, [row.id], {
           sandboxId: row.sandboxId,
           why: `The destination ${JSON.stringify(row.name)} was removed.`,

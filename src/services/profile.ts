@@ -11,6 +11,7 @@ import {
 import { checkSafePath, normalizeName } from '../domain/text.ts'
 import type { ProfilePatch } from '../storage/capabilities.ts'
 import { StaleWrite } from '../storage/database.ts'
+import { note } from '../storage/deed.ts'
 import { type ProfileAttribute, profileStore } from '../storage/profile.ts'
 import type { Row } from '../storage/tables.ts'
 import type { ServiceContext } from './context.ts'
@@ -61,6 +62,7 @@ export function profileService({ database, clock }: ServiceContext) {
       const profileId = await store.findId(sandboxId, normalizeName(input.key), profileKey(input.value) ?? '')
       if (profileId === null) throw unknownProfile(input)
       const runIds = await store.runIdsWith(sandboxId, profileId)
+      note('profile', String(profileId))
       try {
         await database.batch(store.erase(sandboxId, profileId))
       } catch (error) {

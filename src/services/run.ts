@@ -7,6 +7,7 @@ import type { RunPlan, RunStatus } from '../domain/model.ts'
 import { planRetry } from '../domain/run-plan.ts'
 import { activationStore } from '../storage/activation.ts'
 import { activationFactsStore } from '../storage/activation-facts.ts'
+import { note } from '../storage/deed.ts'
 import { runStore } from '../storage/run.ts'
 import { runCancel } from '../storage/run-cancel.ts'
 import { announceRun, TERMINAL_STATUSES } from '../storage/run-event.ts'
@@ -50,6 +51,7 @@ export function runService(ctx: ActivationContext) {
       await requireSnapshot(ctx, earlier)
       const run = repeat(ctx, { earlier, selection, facts, session })
       const { keepTargets, keepUnscheduled } = activationStore(database)
+      note('run', run.id, { after: run })
       await database.batch([...keepTargets([run]), keepUnscheduled([run]), ...store.insertQueued(run)])
       announceRun(database, run.id)
       database.wake.notify('runs')
@@ -77,6 +79,8 @@ export function runService(ctx: ActivationContext) {
         if (run.status === 'CANCELLING') return run
         refuseCancelling(run)
         const cancel = runCancel(database)
+        const status = run.status === 'QUEUED' ? 'CANCELLED' : 'CANCELLING'
+        note('run', id, { before: run, after: { status } })
         await database.batch((run.status === 'QUEUED' ? cancel.queued : cancel.processing)(id, clock()))
         announceRun(database, id)
         database.wake.notify('runs')

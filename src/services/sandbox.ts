@@ -1,6 +1,7 @@
 import { authorize, type Session } from '../domain/access.ts'
 import { invalid, Refusal } from '../domain/errors.ts'
 import { checkName, normalizeName } from '../domain/text.ts'
+import { note } from '../storage/deed.ts'
 import { sandboxStore } from '../storage/sandbox.ts'
 import type { Row } from '../storage/tables.ts'
 import type { ServiceContext } from './context.ts'
@@ -21,6 +22,7 @@ export function sandboxService(ctx: ServiceContext) {
   const insert = async (name: string, title: string): Promise<Row<'sandboxes'> | null> => {
     const id = newId('sandbox')
     const write = store.insert({ id, name, title, createdAt: clock() })
+    note('sandbox', id, { after: { name, title } })
     await database.batch([write]).catch((error: unknown) => {
       if (database.violatedTable(error) !== 'sandboxes') throw error
     })

@@ -1,6 +1,7 @@
 import type { Session } from '../domain/access.ts'
 import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
 import { evaluationOrder } from '../domain/rule-order.ts'
+import { note } from '../storage/deed.ts'
 import { segmentStore } from '../storage/segment.ts'
 import { segmentationJobStore } from '../storage/segmentation-job.ts'
 import type { Row } from '../storage/tables.ts'
@@ -35,6 +36,7 @@ export async function evaluateSegments(
     createdAt: clock(),
   }
   try {
+    note('segmentationJob', job.id, { after: job })
     await database.batch([jobs.insert(job)])
   } catch (error) {
     // Another request was faster by a hair; unless its job has just ended, it says which one.

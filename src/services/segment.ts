@@ -5,6 +5,7 @@ import { segmentsNamedIn } from '../domain/rule.ts'
 import { printRule } from '../domain/rule-text.ts'
 import { checkTexts, normalizeName } from '../domain/text.ts'
 import type { ExpectingQuery } from '../storage/database.ts'
+import { note } from '../storage/deed.ts'
 import { segmentStore } from '../storage/segment.ts'
 import { segmentMappingStore } from '../storage/segment-mapping.ts'
 import type { Row } from '../storage/tables.ts'
@@ -80,6 +81,7 @@ export function segmentService(ctx: ServiceContext) {
           createdAt: now,
           updatedAt: now,
         }
+        note('segment', id, { after: row })
         await database.batch([...reached.map(store.unchanged), store.insert(row)])
         return find(session, id, ['input'])
       })
@@ -107,6 +109,7 @@ export function segmentService(ctx: ServiceContext) {
         const followed = isSeen
           ? mappings.followSegment(row, changes.name ?? row.name, changes.updatedAt)
           : []
+        note('segment', row.id, { before: row, after: changes })
         await database.batch([...guards, store.update(row, changes), ...others, ...followed])
         if (isSeen) await announce(row.id)
         return find(session, row.id, ['input', 'id'])
@@ -130,6 +133,7 @@ export function segmentService(ctx: ServiceContext) {
         if (run) errors.push(isRunning(row, run.id))
         if (errors.length > 0) throw new Refusal(errors)
         const at = changedAt(row, clock())
+        note('segment', id, { before: row })
         await database.batch([store.delete(row, at), ...mappings.deleteOfSegment(id, at)])
         await announce(id)
         const [deleted] = await store.byIds(sandbox.id, [id])

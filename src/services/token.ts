@@ -7,6 +7,7 @@ import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
 import type { Role } from '../domain/model.ts'
 import type { TrustedIssuer } from '../domain/ports.ts'
 import { checkName, normalizeName } from '../domain/text.ts'
+import { note } from '../storage/deed.ts'
 import { destinationStore } from '../storage/destination.ts'
 import type { Row } from '../storage/tables.ts'
 import { tokenStore } from '../storage/token.ts'
@@ -90,6 +91,7 @@ export function tokenService(ctx: ServiceContext, trusted: TrustedIssuer | null 
         lastUsedAt: null,
         revokedAt: null,
       }
+      note('apiToken', token.id, { after: token })
       await database.batch([store.insert(token)])
       return { token, secret }
     },
@@ -106,6 +108,7 @@ export function tokenService(ctx: ServiceContext, trusted: TrustedIssuer | null 
       if (!token) throw new Refusal(notFound('API token', id, ['id']))
       if (token.revokedAt) return token
       const revokedAt = clock()
+      note('apiToken', id, { before: token, after: { revokedAt } })
       await database.batch([store.update(id, { revokedAt })])
       return { ...token, revokedAt }
     },

@@ -25,4 +25,6 @@ export const {
   runEvents,
   runFiles,
   rejections,
+  auditLog,
+  runTotals,
 } = tables

@@ -4,9 +4,10 @@
 import type { Kit } from './kit.ts'
 import { activationTables } from './tables-activation.ts'
 import { catalogTables } from './tables-catalog.ts'
+import { operationsTables } from './tables-operations.ts'
 
 export function defineTables(kit: Kit) {
-  return { ...catalogTables(kit), ...activationTables(kit) }
+  return { ...catalogTables(kit), ...activationTables(kit), ...operationsTables(kit) }
 }
 
 export type Tables = ReturnType<typeof defineTables>

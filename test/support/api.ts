@@ -13,6 +13,7 @@ import { newLimits } from '../../src/http/rate-limit.ts'
 import { httpServer } from '../../src/http/server.ts'
 import { type EdgeConfig, gatewayYoga } from '../../src/http/yoga.ts'
 import { activationService } from '../../src/services/activation.ts'
+import { auditService } from '../../src/services/audit.ts'
 import { dataflowService } from '../../src/services/dataflow.ts'
 import { destinationService } from '../../src/services/destination.ts'
 import { destinationAccountService } from '../../src/services/destination-account.ts'
@@ -21,6 +22,7 @@ import { runService } from '../../src/services/run.ts'
 import { sandboxService } from '../../src/services/sandbox.ts'
 import { segmentService } from '../../src/services/segment.ts'
 import { tokenService } from '../../src/services/token.ts'
+import { auditTrail } from '../../src/storage/audit-trail.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
 import { toLoopback } from './outbound.ts'
 
@@ -81,8 +83,10 @@ export async function testGateway(
       below.error(fields, message)
     },
   }
+  const { trail, database } = auditTrail(test.database, test.ctx.clock)
   const ctx = {
     ...test.ctx,
+    database,
     log,
     guardrails: { ...test.ctx.guardrails, ...options.guardrails },
     drivers: driverRegistry({ exportRoot: test.exportRoot, outbound: toLoopback }, options.drivers),
@@ -97,8 +101,9 @@ export async function testGateway(
     profile: profileService(ctx),
     token: tokenService(ctx, options.trustedIssuer),
     sandbox: sandboxService(ctx),
+    audit: auditService({ database, trail, log }),
   }
-  const { database, drivers, clock, guardrails } = ctx
+  const { drivers, clock, guardrails } = ctx
   const { maxSubscriptionsPerToken = 1_000 } = options
   const live = liveParts({ database, token: services.token, clock, log, maxSubscriptionsPerToken })
   const parts: ApiParts = { database, services, ...live, drivers, guardrails, clock, log }
@@ -108,7 +113,7 @@ export async function testGateway(
   const { documents = anyDocument } = options
   const yoga = gatewayYoga({
     newContext: contextFactory(parts),
-    guard: guard({ ...config, guardrails, log }),
+    guard: guard({ ...config, guardrails, log, audit: services.audit }),
     config,
     authenticate,
     documents,

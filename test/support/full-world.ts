@@ -42,6 +42,12 @@ export async function fullWorld(gateway: TestGateway, store: HttpStore, sandboxN
   const segments = [{ segmentId: (await fresh.segment()).id, schedule: SCHEDULE }]
   await services.dataflow.mapSegments(session, { dataflowId: dataflow.id, segments })
   await addProfiles({ ...test, sandboxId: sandbox.id }, [{ id: '1', email: 'a@example.org', age: 30 }])
+  await services.audit.record({
+    actor: { session, operation: 'updateDataflow', clientOperation: 'Change', requestId: 'x' },
+    change: { type: 'dataflow', id: dataflow.id, before: '{"name":"a"}', after: '{"name":"b"}' },
+    outcome: 'REFUSED',
+    codes: ['CONFLICT'],
+  })
   const [numbers] = await test.database.db
     .select({ Segment: tables.segments.number, SegmentMapping: tables.segmentMappings.number })
     .from(tables.segmentMappings)

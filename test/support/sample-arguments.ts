@@ -61,6 +61,7 @@ export function sampleArguments(gateway: TestGateway, full: FullWorld): Record<s
     'Subscription.runEvents': [`runId: "${ids.Run}"`],
     'Subscription.segmentMappingChanged': [`destinationId: "${ids.Destination}"`],
 
+    'Query.auditLog': [`filter: { targetId: "${dataflow.id}" }`],
     'Mutation.activate': checks,
     'Mutation.cancelRun': [async () => `id: "${(await fresh.run({ status: 'QUEUED' })).id}"`, 'id: "run_x"'],
     'Mutation.retryRun': [
