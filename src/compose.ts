@@ -2,11 +2,13 @@
 import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'
 import { type Config, httpUrl } from './config.ts'
+import { cron } from './cron.ts'
 import { createOutbound } from './destinations/outbound.ts'
 import { driverRegistry } from './destinations/registry.ts'
 import type { Clock, Logger } from './domain/ports.ts'
 import { scheduler } from './engine/scheduler.ts'
 import { segmentationWorker } from './engine/segmentation.ts'
+import { segmentationSchedule } from './engine/segmentation-schedule.ts'
 import { runWorker } from './engine/worker.ts'
 import type { ApiParts } from './graphql/context.ts'
 import { liveParts } from './graphql/live-parts.ts'
@@ -78,7 +80,14 @@ export async function compose(
   const api: ApiParts = { database, services, ...live, drivers, guardrails, clock, log }
   const exports = runWorker({ ...parts, concurrency: config.workers })
   const segmentation = segmentationWorker({ ...parts, newId })
-  const schedules = scheduler({ database, clock, log, make: scheduledRunService(ctx).make })
+  const times = config.segmentationCron === null ? null : cron(config.segmentationCron)
+  const schedules = scheduler({
+    database,
+    clock,
+    log,
+    make: scheduledRunService(ctx).make,
+    segmentation: segmentationSchedule({ database, newId, log, times }),
+  })
   let isEngineRunning = false
   const { folder, only } = config.trustedDocuments
   const { maxQueryDepth } = config.guardrails

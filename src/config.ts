@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
+import { cron } from './cron.ts'
 import { problemOfAllowEntry } from './destinations/outbound-rules.ts'
 import { ROLES, type Role } from './domain/model.ts'
 import type { Guardrails, TrustedIssuer } from './domain/ports.ts'
@@ -28,6 +29,8 @@ export interface Config {
   secretsKeyOld: string | null
   /** Export threads in this process. */
   workers: number
+  /** When segments are evaluated without being asked, as a pattern of cron in UTC; null: never. */
+  segmentationCron: string | null
   logLevel: (typeof LOG_LEVELS)[number]
   organizationId: string
   graphiql: boolean
@@ -109,6 +112,22 @@ const allowList = z.string().transform((text, ctx) => {
   for (const problem of entries.map(problemOfAllowEntry)) if (problem) ctx.addIssue(problem)
   return entries
 })
+/** Five fields, or `off`. */
+const cronPattern = z
+  .string()
+  .max(100, 'must have at most 100 characters')
+  .transform((text, ctx) => {
+    if (NO.includes(text.trim().toLowerCase())) return null
+    try {
+      cron(text)
+    } catch (error) {
+      const why = error instanceof Error ? error.message : ''
+      ctx.addIssue(
+        `${why}; it takes minute, hour, day, month and day of the week in UTC, like 0 0 * * *, or off`,
+      )
+    }
+    return text
+  })
 /** Keys that came over a plain connection are anybody's. */
 const jwksUrl = z
   .url({ protocol: /^https?$/, error: 'must be an https:// address' })
@@ -143,6 +162,7 @@ const settings = z.object({
   SECRETS_KEY: secretsKey.optional(),
   SECRETS_KEY_OLD: secretsKey.optional(),
   WORKERS: integer(1, 256).default(Math.max(1, availableParallelism() - 1)),
+  SEGMENTATION_CRON: cronPattern.default('0 0 * * *'),
   LOG_LEVEL: oneOf(LOG_LEVELS).default('info'),
   ORGANIZATION_ID: z.string().max(255, 'must have at most 255 characters').default('local@gateway'),
   MAX_SEGMENTS_PER_ACTIVATION: integer(1, 250).default(80),
@@ -188,6 +208,7 @@ function toConfig(env: z.infer<typeof settings>): Config {
     secretsKey: env.SECRETS_KEY ?? null,
     secretsKeyOld: env.SECRETS_KEY_OLD ?? null,
     workers: env.WORKERS,
+    segmentationCron: env.SEGMENTATION_CRON,
     logLevel: env.LOG_LEVEL,
     organizationId: env.ORGANIZATION_ID,
     graphiql: env.GRAPHIQL ?? isLoopback,

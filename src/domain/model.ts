@@ -212,6 +212,10 @@ export interface RunFailure {
   message: string
   retryable: boolean
 }
+/** Why a segment has no snapshot of a job. */
+export interface SegmentFailure extends RunFailure {
+  segmentId: string
+}
 
 /** Ids carry the noun: seg_…, dst_…. */
 export const ID_PREFIXES = {

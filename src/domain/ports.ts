@@ -11,6 +11,13 @@ export interface Wake {
   /** Resolves at the next notify of the topic, after `ms` at the latest, or when the signal aborts; leaves nothing behind. */
   wait(topic: string, ms: number, signal?: AbortSignal): Promise<void>
 }
+/** Times that come again, UTC. */
+export interface Cron {
+  /** The first one after the moment; null when none is left. */
+  next(after: Date): Date | null
+  /** The last one up to the moment, itself included; null when there was none. */
+  latest(upTo: Date): Date | null
+}
 export interface Logger {
   debug(fields: object, message: string): void
   info(fields: object, message: string): void

@@ -5,9 +5,10 @@ import type { Clock, Logger } from '../domain/ports.ts'
 import { type DueSlot, latestSlot, slotOfEvaluation } from '../domain/slots.ts'
 import { type Database, StaleWrite } from '../storage/database.ts'
 import { type ScheduledMapping, scheduleStore } from '../storage/schedule.ts'
+import type { SegmentationSchedule } from './segmentation-schedule.ts'
 
 const HOUR_MS = 60 * 60 * 1000
-/** Slots are full hours, and the loop wakes at each: this is for what had to wait, and for what was not heard of. */
+/** Slots are full hours, and the loop wakes at each: this is for segmentation, what had to wait, and what was not heard of. */
 const POLL_MS = 10_000
 const MAPPINGS_A_PAGE = 500
 
@@ -17,6 +18,8 @@ export interface SchedulerOptions {
   log: Logger
   /** Makes the run of a slot; WAITS: it is to be asked for again later. */
   make(mapping: ScheduledMapping, slot: DueSlot): Promise<'MADE' | 'WAITS' | 'TAKEN'>
+  /** Looked after by the same loop. */
+  segmentation?: SegmentationSchedule
 }
 /** How the scheduler of this process stands. */
 export interface SchedulerStanding {
@@ -28,7 +31,7 @@ export interface SchedulerStanding {
 }
 export type Scheduler = ReturnType<typeof scheduler>
 
-export function scheduler({ database, clock, log, make }: SchedulerOptions) {
+export function scheduler({ database, clock, log, make, segmentation }: SchedulerOptions) {
   const store = scheduleStore(database)
   const stopping = new AbortController()
   let loop: Promise<void> = Promise.resolve()
@@ -83,6 +86,9 @@ export function scheduler({ database, clock, log, make }: SchedulerOptions) {
   }
   const work = async () => {
     while (!stopping.signal.aborted) {
+      await segmentation?.tick(clock()).catch((error: unknown) => {
+        log.error({ error }, 'segmentation could not be queued; trying again')
+      })
       await tick().catch((error: unknown) => {
         log.error({ error }, 'the schedules could not be read; trying again')
       })

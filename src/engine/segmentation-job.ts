@@ -1,6 +1,8 @@
 import { and } from 'drizzle-orm'
-import type { Clock, NewId } from '../domain/ports.ts'
-import { leafPaths } from '../domain/rule.ts'
+import { Unavailable } from '../domain/errors.ts'
+import type { SegmentFailure } from '../domain/model.ts'
+import type { Clock, Logger, NewId } from '../domain/ports.ts'
+import { leafPaths, segmentsNamedIn } from '../domain/rule.ts'
 import { evaluationOrder } from '../domain/rule-order.ts'
 import { chunks } from '../storage/chunks.ts'
 import { type Database, StaleWrite } from '../storage/database.ts'
@@ -8,29 +10,26 @@ import { membershipStore } from '../storage/membership.ts'
 import { isOfSandbox } from '../storage/profile-scope.ts'
 import { ruleCondition } from '../storage/rule-sql.ts'
 import { segmentStore } from '../storage/segment.ts'
-import type { FinishedSnapshot, JobClaim, SegmentationLease } from '../storage/segmentation-lease.ts'
+import type {
+  FinishedSnapshot,
+  JobClaim,
+  ReservedSnapshot,
+  SegmentationLease,
+} from '../storage/segmentation-lease.ts'
 import { snapshotStore } from '../storage/snapshot.ts'
 import type { Row } from '../storage/tables.ts'
+import { dependsOn, failureOf, jobError } from './segment-failure.ts'
 import { type Slice, slices } from './slices.ts'
 
 /** Ids a slice begins with, for a rule of one condition. */
 const FIRST_SLICE = 5_000
 const SEGMENTS_A_QUERY = 1_000
 
-/** One segment could not be evaluated. */
-export class SegmentFailed extends Error {
-  override readonly name = 'SegmentFailed'
-  readonly segmentName: string
-  constructor(segmentName: string, cause: unknown) {
-    super(`segment ${segmentName} failed`, { cause })
-    this.segmentName = segmentName
-  }
-}
-
 /**
  * Evaluates every segment of a claimed job into a version of its own, then makes them all current at once. A segment
- * that was deleted meanwhile is left out.
- * @throws SegmentFailed, StaleWrite when the claim is lost, or the signal's reason
+ * that was deleted meanwhile is left out. One that fails keeps the snapshot that it had, and so do those whose rules
+ * name it: who is a member of them cannot be told either.
+ * @throws StaleWrite when the claim is lost, Unavailable when the database fails, or the signal's reason
  */
 export async function evaluateJob(options: {
   database: Database
@@ -39,9 +38,10 @@ export async function evaluateJob(options: {
   claim: JobClaim
   clock: Clock
   newId: NewId
+  log: Logger
   signal: AbortSignal
-}): Promise<{ segments: number; profiles: number }> {
-  const { database, lease, job, claim, clock, newId, signal } = options
+}): Promise<{ segments: number; failed: number; profiles: number }> {
+  const { database, lease, job, claim, clock, newId, log, signal } = options
   const { sandboxId } = job
   const members = membershipStore(database)
   const segments = await segmentsOf(database, job)
@@ -58,9 +58,10 @@ export async function evaluateJob(options: {
   const versions = new Map([...before].map(([id, snapshot]) => [id, snapshot.version]))
   const now = clock()
   const finished: FinishedSnapshot[] = []
+  const failed = new Map<string, SegmentFailure>()
   let found = 0
 
-  const evaluate = async (segment: Row<'segments'>, snapshot: (typeof reserved)[number]) => {
+  const evaluate = async (segment: Row<'segments'>, snapshot: ReservedSnapshot) => {
     const { version } = snapshot
     const previous = before.get(segment.id)
     const versionOf = (id: string) => versions.get(id) ?? null
@@ -70,7 +71,7 @@ export async function evaluateJob(options: {
     let staying = 0
     const slice: Slice = async (range) => {
       const share = (range.after - min + 1) / (max - min + 1)
-      const received = Math.floor(count * (finished.length + share))
+      const received = Math.floor(count * (finished.length + failed.size + share))
       const [, inserted = 0] = await database.batch([
         lease.held(claim, clock(), { received, exported: found + profileCount }),
         members.insert(version, range, condition),
@@ -93,15 +94,28 @@ export async function evaluateJob(options: {
   for (const [index, segment] of segments.entries()) {
     const snapshot = reserved[index]
     if (!snapshot) throw new Error('a segment has no reserved version')
+    const missing = segmentsNamedIn(segment.rule).find((id) => failed.has(id))
+    if (missing !== undefined) {
+      failed.set(
+        segment.id,
+        dependsOn(
+          segment,
+          segments.find(({ id }) => id === missing),
+        ),
+      )
+      continue
+    }
     try {
       await evaluate(segment, snapshot)
     } catch (error) {
-      if (signal.aborted || error instanceof StaleWrite) throw error
-      throw new SegmentFailed(segment.name, error)
+      if (signal.aborted || error instanceof StaleWrite || error instanceof Unavailable) throw error
+      log.error({ jobId: job.id, segmentId: segment.id, error }, 'a segment could not be evaluated')
+      failed.set(segment.id, failureOf(segment, error))
     }
   }
-  await lease.finish(claim, finished, clock())
-  return { segments: segments.length, profiles: count }
+  const failures = [...failed.values()]
+  await lease.finish(claim, { finished, failures, error: jobError(failures, segments) }, clock())
+  return { segments: finished.length, failed: failures.length, profiles: count }
 }
 
 /** As they are now, which may differ from when the job was queued; so they are put in order again. */

@@ -1,15 +1,18 @@
 // Claims segmentation jobs and sees each to its end, one at a time. Waking is a hint: the poll is the guarantee.
-import { Refusal, Unavailable } from '../domain/errors.ts'
+import { Unavailable } from '../domain/errors.ts'
 import type { RunFailure } from '../domain/model.ts'
 import type { Clock, Logger, NewId } from '../domain/ports.ts'
 import { type Database, StaleWrite } from '../storage/database.ts'
 import { type JobClaim, segmentationLease } from '../storage/segmentation-lease.ts'
 import type { Row } from '../storage/tables.ts'
 import { deleteUnneededMembers } from './membership-cleanup.ts'
-import { evaluateJob, SegmentFailed } from './segmentation-job.ts'
+import { evaluateJob } from './segmentation-job.ts'
+import { systemTimer, type Timer } from './timer.ts'
 
 const POLL_MS = 500
 const MAX_ATTEMPTS = 5
+/** Before a job is tried again whose database failed; longer each time. */
+const RETRY_MS = 2_000
 
 export interface SegmentationWorkerOptions {
   database: Database
@@ -18,10 +21,11 @@ export interface SegmentationWorkerOptions {
   log: Logger
   /** This process, as `database.life` knows it. */
   processId: string
+  timer?: Timer
 }
 
 export function segmentationWorker(options: SegmentationWorkerOptions) {
-  const { database, clock, log } = options
+  const { database, clock, log, timer = systemTimer } = options
   const lease = segmentationLease(database, options.processId)
   const stopping = new AbortController()
   let loop: Promise<void> = Promise.resolve()
@@ -50,7 +54,7 @@ export function segmentationWorker(options: SegmentationWorkerOptions) {
     try {
       if (job.attempt > MAX_ATTEMPTS) return await lease.fail(claim, interrupted(job.attempt - 1), clock())
       const started = performance.now()
-      const { segments, profiles } = await evaluateJob({
+      const { segments, failed, profiles } = await evaluateJob({
         ...options,
         lease,
         job,
@@ -58,7 +62,7 @@ export function segmentationWorker(options: SegmentationWorkerOptions) {
         signal: stopping.signal,
       })
       const ms = Math.round(performance.now() - started)
-      log.info({ jobId: job.id, segments, profiles, ms }, 'segments evaluated')
+      log.info({ jobId: job.id, segments, failed, profiles, ms }, 'segments evaluated')
     } catch (error) {
       await letGo(job, claim, error)
     } finally {
@@ -69,8 +73,12 @@ export function segmentationWorker(options: SegmentationWorkerOptions) {
     try {
       if (error instanceof StaleWrite)
         log.warn({ jobId: job.id }, 'another worker holds the segmentation job')
-      else if (stopping.signal.aborted) await lease.handBack(claim, job.attempt, clock())
-      else {
+      else if (stopping.signal.aborted) await lease.handBack(claim, job.attempt - 1, clock())
+      else if (error instanceof Unavailable && job.attempt < MAX_ATTEMPTS) {
+        log.warn({ jobId: job.id, error }, 'the database fails; segmentation is tried again')
+        await lease.handBack(claim, job.attempt, clock())
+        await timer.sleep(RETRY_MS * job.attempt, stopping.signal).catch(() => undefined)
+      } else {
         log.error({ jobId: job.id, error }, 'segmentation failed')
         await lease.fail(claim, asFailure(error), clock())
       }
@@ -101,15 +109,8 @@ export function segmentationWorker(options: SegmentationWorkerOptions) {
 
 /** For the API: in words, without SQL and without the driver's. */
 function asFailure(error: unknown): RunFailure {
-  const cause = error instanceof SegmentFailed ? error.cause : error
-  const where = error instanceof SegmentFailed ? `Segment ${JSON.stringify(error.segmentName)}: ` : ''
-  if (cause instanceof Unavailable) {
-    return { code: 'UNAVAILABLE', message: `${where}${cause.message}`, retryable: true }
-  }
-  if (cause instanceof Refusal) {
-    return { code: 'INVALID_RULE', message: `${where}${cause.message}`, retryable: false }
-  }
-  const message = `${where}The rule could not be evaluated. The log of the gateway says why.`
+  if (error instanceof Unavailable) return { code: error.code, message: error.message, retryable: true }
+  const message = 'The segments could not be evaluated. The log of the gateway says why.'
   return { code: 'EVALUATION_FAILED', message, retryable: false }
 }
 

@@ -9,7 +9,7 @@ import type { ServiceContext } from './context.ts'
 
 const MAX_NAMED = 250
 
-/** Queues a segmentation job; see SegmentService.evaluate. */
+/** Queues a segmentation job, or finds the one at work; see SegmentService.evaluate. */
 export async function evaluateSegments(
   ctx: ServiceContext,
   session: Session,
@@ -22,11 +22,12 @@ export async function evaluateSegments(
     ? allActive(ctx, sandboxId)
     : allNamed(ctx, sandboxId, segmentIds))
   const ordered = evaluationOrder(segments, ['segmentIds'])
-  const refuseWhileActive = async () => {
+  const atWork = async () => {
     const active = await jobs.active(sandboxId)
-    if (active) throw new Refusal(isActive(active))
+    return active && covering(active, ordered)
   }
-  await refuseWhileActive()
+  const running = await atWork()
+  if (running) return running
   const job = {
     id: newId('segmentationJob'),
     sandboxId,
@@ -39,8 +40,9 @@ export async function evaluateSegments(
     note('segmentationJob', job.id, { after: job })
     await database.batch([jobs.insert(job)])
   } catch (error) {
-    // Another request was faster by a hair; unless its job has just ended, it says which one.
-    if (database.violatedTable(error) === 'segmentation_jobs') await refuseWhileActive()
+    // Another request was faster by a hair.
+    const faster = database.violatedTable(error) === 'segmentation_jobs' ? await atWork() : null
+    if (faster) return faster
     throw error
   }
   database.wake.notify('jobs')
@@ -83,9 +85,14 @@ function refusal(row: Row<'segments'> | undefined, id: string, path: string[]): 
   return { ...invalid(path, message), nodeId: row.id }
 }
 
-const isActive = (job: Row<'segmentationJobs'>): UserError => ({
-  code: 'CONFLICT',
-  message: `Segmentation job ${job.id} is not done yet. Wait for its end, then ask again.`,
-  path: ['segmentIds'],
-  nodeId: job.id,
-})
+/**
+ * The job at work, when it evaluates all that is asked for.
+ * @throws Refusal CONFLICT when it does not: two jobs at a time would race for the snapshots
+ */
+function covering(job: Row<'segmentationJobs'>, asked: readonly Row<'segments'>[]): Row<'segmentationJobs'> {
+  const evaluated = new Set(job.segmentIds)
+  const missing = asked.find(({ id }) => !evaluated.has(id))
+  if (!missing) return job
+  const message = `Segmentation job ${job.id} is not done yet, and does not evaluate ${JSON.stringify(missing.name)}. Wait for its end, then ask again.`
+  throw new Refusal({ code: 'CONFLICT', message, path: ['segmentIds'], nodeId: job.id })
+}

@@ -143,8 +143,10 @@ export function segmentService(ctx: ServiceContext) {
 
     /**
      * Queues an evaluation of the named segments, or of all active ones. A segment whose rule names another of them
-     * is evaluated after it; of the others it sees the latest snapshot.
-     * @throws Refusal NOT_FOUND, INVALID_INPUT, LIMIT_EXCEEDED, or CONFLICT with the job that is not done yet
+     * is evaluated after it; of the others it sees the latest snapshot. While a job that evaluates all of them is not
+     * done yet, it is the answer, and nothing is queued.
+     * @throws Refusal NOT_FOUND, INVALID_INPUT, LIMIT_EXCEEDED, or CONFLICT with a job that is not done yet and does not
+     * evaluate all of them
      */
     async evaluate(session: Session, segmentIds: string[] | null): Promise<Row<'segmentationJobs'>> {
       authorize(session, 'segments:evaluate')

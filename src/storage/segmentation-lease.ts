@@ -1,7 +1,7 @@
 // How a worker holds a segmentation job. Every write carries the fencing token of the claim: a worker that was thought
 // dead and comes back finds its writes refused (StaleWrite), and lets go.
 import { and, asc, eq, or, sql } from 'drizzle-orm'
-import type { RunFailure } from '../domain/model.ts'
+import type { RunFailure, SegmentFailure } from '../domain/model.ts'
 import { chunks } from './chunks.ts'
 import { type Database, type ExpectingQuery, type Query, StaleWrite } from './database.ts'
 import { isLeft, leaseUntil } from './lease.ts'
@@ -19,6 +19,13 @@ export interface FinishedSnapshot extends ReservedSnapshot {
   profileCount: number
   entered: number
   exited: number
+}
+/** What a job came to: of each of its segments a snapshot or a failure. */
+export interface JobOutcome {
+  finished: FinishedSnapshot[]
+  failures: SegmentFailure[]
+  /** What the failures come to; null when there is none. */
+  error: RunFailure | null
 }
 export type SegmentationLease = ReturnType<typeof segmentationLease>
 
@@ -118,8 +125,12 @@ export function segmentationLease(database: Database, processId: string) {
       }
     },
 
-    /** All at once: the new snapshots become the latest of their segments, and the job is done. */
-    async finish(claim: JobClaim, finished: readonly FinishedSnapshot[], at: Date): Promise<void> {
+    /**
+     * All at once: the new snapshots become the latest of their segments, and the job is done. It has succeeded when no
+     * segment failed; those that did keep the snapshot that they had.
+     */
+    async finish(claim: JobClaim, outcome: JobOutcome, at: Date): Promise<void> {
+      const { finished, failures, error } = outcome
       const flips = finished.flatMap(({ id, segmentId, profileCount, entered, exited }): Query[] => [
         db
           .update(snapshots)
@@ -128,7 +139,8 @@ export function segmentationLease(database: Database, processId: string) {
         db.update(segments).set({ snapshotId: id }).where(eq(segments.id, segmentId)),
       ])
       const exported = finished.reduce((sum, { profileCount }) => sum + profileCount, 0)
-      const done: Change = { ...released, status: 'SUCCEEDED', exported, completedAt: at, error: null }
+      const status = error === null ? 'SUCCEEDED' : 'FAILED'
+      const done: Change = { ...released, status, exported, completedAt: at, error, failures }
       const received = sql`coalesce(${jobs.total}, 0)` as unknown as number // drizzle's set() takes SQL
       await database.batch([held(claim, at, { ...done, received }), ...flips])
     },
@@ -138,9 +150,9 @@ export function segmentationLease(database: Database, processId: string) {
       await database.batch([held(claim, at, { ...released, status: 'FAILED', error, completedAt: at })])
     },
 
-    /** Gives the job back to the queue, as if this attempt had not been. */
+    /** Gives the job back to the queue. `attempt`: how many there have been that count. */
     async handBack(claim: JobClaim, attempt: number, at: Date): Promise<void> {
-      await database.batch([held(claim, at, { ...released, status: 'QUEUED', attempt: attempt - 1 })])
+      await database.batch([held(claim, at, { ...released, status: 'QUEUED', attempt })])
     },
   }
 }

@@ -1,6 +1,14 @@
 // Who may come in, profiles, segments and their snapshots.
 import { sql } from 'drizzle-orm'
-import type { JobStatus, Role, Rule, RunFailure, SegmentStatus, Trigger } from '../domain/model.ts'
+import type {
+  JobStatus,
+  Role,
+  Rule,
+  RunFailure,
+  SegmentFailure,
+  SegmentStatus,
+  Trigger,
+} from '../domain/model.ts'
 import type { Kit } from './kit.ts'
 import { columnsOf } from './tables-common.ts'
 
@@ -147,6 +155,8 @@ export function catalogTables(kit: Kit) {
       /** Profiles found to be members so far. */
       exported: counter('exported'),
       error: kit.json<RunFailure | null>('error'),
+      /** The segments that could not be evaluated, in the order of evaluation; null: none, or the job is not done. */
+      failures: kit.json<SegmentFailure[]>('failures'),
       attempt: kit.int('attempt').notNull().default(0),
       leaseOwner: kit.text('lease_owner'),
       leaseUntil: kit.timestamp('lease_until'),
@@ -159,6 +169,7 @@ export function catalogTables(kit: Kit) {
     },
     (t) => [
       kit.index('segmentation_jobs_status').on(t.status, t.createdAt),
+      kit.index('segmentation_jobs_created').on(t.sandboxId, t.createdAt, t.id),
       // A slot fires once, whichever process is faster.
       kit.uniqueIndex('segmentation_jobs_slot').on(t.sandboxId, t.dueAt).where(sql`${t.dueAt} is not null`),
       // One job at a time per sandbox: two would race for the pointers.

@@ -12,6 +12,7 @@ test('without any variable every setting has its default', () => {
     exportRoot: path.resolve('data/exports'),
     outboundAllow: [],
     adminToken: null,
+    segmentationCron: '0 0 * * *',
     logLevel: 'info',
     organizationId: 'local@gateway',
     graphiql: true,
@@ -34,6 +35,17 @@ test('every problem is told at once, with the name of its variable', () => {
   expect(read).toThrow(ConfigError)
   for (const name of ['PORT', 'WORKERS', 'LOG_LEVEL', 'DATABASE_URL', 'GRAPHIQL'])
     expect(read).toThrow(`${name}: `)
+})
+
+test('the schedule of segmentation is a pattern of cron that comes, or off', () => {
+  const read = (SEGMENTATION_CRON: string) => readConfig({ SEGMENTATION_CRON }).segmentationCron
+  expect(read('30 2 * * MON-FRI')).toBe('30 2 * * MON-FRI')
+  expect([read('off'), read(' OFF '), read('false')]).toEqual([null, null, null])
+  expect(() => read('x'.repeat(101))).toThrow('SEGMENTATION_CRON: must have at most 100 characters')
+  const wrong = ['daily', '* * * * * *', '61 * * * *', '0 0 * * 8', '0 0 30 2 *', '0 24 * * *']
+  for (const pattern of wrong) {
+    expect(() => read(pattern)).toThrow(/^SEGMENTATION_CRON: .{10,300}like 0 0 \* \* \*, or off$/)
+  }
 })
 
 const OIDC = {

@@ -3,6 +3,7 @@ import { AccessError, type Refusal, type UserError } from '../../src/domain/erro
 import type { Rule } from '../../src/domain/model.ts'
 import { segmentService } from '../../src/services/segment.ts'
 import { segmentStore } from '../../src/storage/segment.ts'
+import { segmentationLease } from '../../src/storage/segmentation-lease.ts'
 import { addSandbox, adminSession, type TestDatabase, testDatabase } from '../support/database.ts'
 import { addProfiles, evaluate, startWorker } from '../support/segments.ts'
 
@@ -227,17 +228,22 @@ describe('evaluate', () => {
     ])
   })
 
-  it('runs one job at a time in a sandbox, and names it to whoever comes second', async () => {
-    await create('a')
-    const outcomes = await Promise.allSettled([1, 2, 3].map(() => service.evaluate(test.session, null)))
-    const [job] = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
-    const conflicts = outcomes.flatMap((outcome) =>
-      outcome.status === 'rejected' ? outcome.reason.errors : [],
-    )
-    expect(conflicts).toMatchObject([
-      { code: 'CONFLICT', nodeId: job!.id },
-      { code: 'CONFLICT', nodeId: job!.id },
-    ])
+  it('runs one job at a time in a sandbox, which is the answer to whoever asks for the same meanwhile', async () => {
+    const a = await create('a')
+    const asked = await Promise.all([1, 2, 3].map(() => service.evaluate(test.session, null)))
+    expect(new Set(asked.map(({ id }) => id)).size).toBe(1)
+    const [job] = asked
+    expect(await service.evaluate(test.session, [a.id])).toEqual(job)
+    await segmentationLease(test.database, 'prc_test').claim(new Date())
+    expect(await service.evaluate(test.session, null)).toMatchObject({ id: job!.id, status: 'PROCESSING' })
+    // It would not be evaluated by the job at work.
+    const b = await create('b')
+    for (const segmentIds of [null, [b.id], [a.id, b.id]]) {
+      const [error, ...others] = await refused(service.evaluate(test.session, segmentIds))
+      expect(others).toEqual([])
+      expect(error).toMatchObject({ code: 'CONFLICT', nodeId: job!.id, path: ['segmentIds'] })
+      expect(error?.message).toContain('does not evaluate "b"')
+    }
     const other = adminSession(await addSandbox(test.database, 'other'))
     await service.create(other, { name: 'theirs', rule: above(0) })
     expect(await service.evaluate(other, null)).toMatchObject({ status: 'QUEUED' })

@@ -1,7 +1,9 @@
 import { eq } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Unavailable } from '../../src/domain/errors.ts'
 import type { Rule } from '../../src/domain/model.ts'
 import { segmentService } from '../../src/services/segment.ts'
+import type { Database } from '../../src/storage/database.ts'
 import { segmentationLease } from '../../src/storage/segmentation-lease.ts'
 import { snapshotStore } from '../../src/storage/snapshot.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
@@ -104,23 +106,83 @@ describe('a segmentation job', () => {
     expect(await latest(test, gone.id)).toBeNull()
     expect(await latest(test, kept.id)).not.toBeNull()
   })
+})
 
-  it('fails as a whole when a segment fails, says which in words, and changes no snapshot', async () => {
-    await addProfiles(test, numbers(3))
-    const [good, bad] = [await create('good', above(0)), await create('bad', above(0))]
+describe('a segment that fails', () => {
+  /** A rule that no database can make sense of, as one would be that a later version has stored. */
+  const breakRule = async (id: string) => {
     const { segments } = test.database.tables
-    const broken = { attribute: { path: 'n', operator: 'LIKE' } } as unknown as Rule
-    await test.database.batch([
-      test.database.db.update(segments).set({ rule: broken }).where(eq(segments.id, bad.id)),
-    ])
+    const rule = { attribute: { path: 'n', operator: 'LIKE' } } as unknown as Rule
+    await test.database.batch([test.database.db.update(segments).set({ rule }).where(eq(segments.id, id))])
+  }
+
+  it('is named with its error, and fails no other', async () => {
+    await addProfiles(test, numbers(3))
+    const [first, bad, last] = [
+      await create('first', above(0)),
+      await create('bad', above(0)),
+      await create('last', above(1)),
+    ]
+    await breakRule(bad.id)
     const job = await evaluate(test)
-    expect(job).toMatchObject({ status: 'FAILED', error: { code: 'EVALUATION_FAILED', retryable: false } })
+    expect(job).toMatchObject({ status: 'FAILED', error: { code: 'SEGMENTS_FAILED' }, total: 9, received: 9 })
+    expect(job.error?.message).toContain('1 of 3 segments')
     expect(job.error?.message).toContain('"bad"')
-    expect(job.error?.message).not.toMatch(/select|sqlite/i)
-    expect(await latest(test, good.id)).toBeNull()
-    const page = await snapshotPage(test, good.id)
-    expect(page.rows).toEqual([])
-    expect(await membersOf(test, [1, 2])).toBe(0)
+    expect(job.failures).toMatchObject([{ segmentId: bad.id, code: 'EVALUATION_FAILED', retryable: false }])
+    expect(JSON.stringify([job.error, job.failures])).not.toMatch(/select|sqlite/i)
+    expect((await latest(test, first.id))?.keys).toEqual(['1', '2', '3'])
+    expect((await latest(test, last.id))?.keys).toEqual(['2', '3'])
+    expect(await latest(test, bad.id)).toBeNull()
+    expect((await snapshotPage(test, bad.id)).rows).toEqual([])
+    expect(await membersOf(test, [1, 2, 3])).toBe(5)
+  })
+
+  it('keeps its last snapshot, as do those that name it, however far away; they catch up when it is mended', async () => {
+    await addProfiles(test, numbers(4))
+    const base = await create('base', above(2))
+    const rest = await create('rest', { not: { segment: base.id } })
+    const ofRest = await create('of rest', { all: [{ segment: rest.id }, above(1)] })
+    const other = await create('other', above(0))
+    expect(await evaluate(test)).toMatchObject({ status: 'SUCCEEDED', error: null, failures: [] })
+    const before = await Promise.all([base, rest, ofRest].map(({ id }) => latest(test, id)))
+    await addProfiles(test, numbers(5))
+    await breakRule(base.id)
+    const job = await evaluate(test)
+    expect(job.failures?.map(({ segmentId, code }) => [segmentId, code])).toEqual([
+      [base.id, 'EVALUATION_FAILED'],
+      [rest.id, 'DEPENDENCY_FAILED'],
+      [ofRest.id, 'DEPENDENCY_FAILED'],
+    ])
+    expect(job.failures?.[2]?.message).toContain('"rest"')
+    expect(await Promise.all([base, rest, ofRest].map(({ id }) => latest(test, id)))).toEqual(before)
+    expect((await latest(test, other.id))?.profileCount).toBe(5)
+    await segmentService(test.ctx).update(test.session, { id: base.id, rule: above(4) })
+    expect(await evaluate(test)).toMatchObject({ status: 'SUCCEEDED', error: null, failures: [] })
+    expect((await latest(test, ofRest.id))?.keys).toEqual(['2', '3', '4'])
+  })
+
+  it('is none when the database fails for a while: the job is tried again', async () => {
+    await addProfiles(test, numbers(3))
+    const segment = await create('all', above(0))
+    const job = await segmentService(test.ctx).evaluate(test.session, null)
+    let failures = 2
+    const database: Database = {
+      ...test.database,
+      batch: (writes) => {
+        const isOfMembers = writes.some(
+          (write) => 'toSQL' in write && /into "members"/.test(write.toSQL().sql),
+        )
+        if (!isOfMembers || failures-- <= 0) return test.database.batch(writes)
+        return Promise.reject(new Unavailable('The database is busy. Try again in a few seconds.'))
+      },
+    }
+    const waits: number[] = []
+    const timer = { now: () => 0, sleep: async (ms: number) => void waits.push(ms) }
+    const worker = startWorker({ ...test, database }, 'prc_test', timer)
+    expect(await ended(test, job.id)).toMatchObject({ status: 'SUCCEEDED', attempt: 3, exported: 3 })
+    await worker.stop()
+    expect(waits).toEqual([2_000, 4_000])
+    expect((await latest(test, segment.id))?.profileCount).toBe(3)
   })
 })
 
@@ -198,7 +260,11 @@ describe('a worker that dies', () => {
     expect(await membersOf(test, [reserved.version])).toBe(0)
     // It was only frozen, and comes back: nothing that it writes is taken.
     await expect(
-      lease.finish(claim, [{ ...reserved, profileCount: 1, entered: 1, exited: 0 }], new Date()),
+      lease.finish(
+        claim,
+        { finished: [{ ...reserved, profileCount: 1, entered: 1, exited: 0 }], failures: [], error: null },
+        new Date(),
+      ),
     ).rejects.toThrow('found another state')
     expect(await latest(test, segment.id)).toEqual(now)
   })
@@ -236,6 +302,7 @@ describe('a worker that dies', () => {
     const worker = startWorker(test, 'prc_1')
     await vi.waitFor(async () => expect((await jobById(test, job.id)).exported).toBeGreaterThan(0), {
       interval: 1,
+      timeout: 20_000,
     })
     await worker.stop()
     expect(await jobById(test, job.id)).toMatchObject({ status: 'QUEUED', attempt: 0, leaseOwner: null })

@@ -1,6 +1,7 @@
 import { and, eq, inArray } from 'drizzle-orm'
 import { expect, vi } from 'vitest'
 import { segmentationWorker } from '../../src/engine/segmentation.ts'
+import { systemTimer } from '../../src/engine/timer.ts'
 import { segmentService } from '../../src/services/segment.ts'
 import { membershipStore } from '../../src/storage/membership.ts'
 import type { Row } from '../../src/storage/tables.ts'
@@ -25,9 +26,16 @@ export async function addProfiles(
   return namespace!.id
 }
 
-export function startWorker(test: TestDatabase, processId = 'prc_test') {
+export function startWorker(test: TestDatabase, processId = 'prc_test', timer = systemTimer) {
   const { database, ctx } = test
-  const worker = segmentationWorker({ database, clock: ctx.clock, newId: ctx.newId, log: silent, processId })
+  const worker = segmentationWorker({
+    database,
+    clock: ctx.clock,
+    newId: ctx.newId,
+    log: silent,
+    processId,
+    timer,
+  })
   worker.start()
   return worker
 }

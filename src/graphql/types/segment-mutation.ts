@@ -70,7 +70,8 @@ builder.mutationFields((t) => ({
   }),
   evaluateSegments: t.field({
     type: evaluatePayload,
-    description: 'Evaluates the named segments, or all active ones, on the profiles as they are now.',
+    description:
+      'Evaluates the named segments, or all active ones, on the profiles as they are now. While a job that evaluates them is not done yet, it is the answer; one that does not evaluate all of them is a CONFLICT.',
     args: { segmentIds: t.arg.idList({ description: 'Which ones; all active ones when absent.' }) },
     resolve: (_, { segmentIds }, { session, parts }) =>
       payload('job', parts.services.segment.evaluate(session, segmentIds ?? null)),
