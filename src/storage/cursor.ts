@@ -23,22 +23,31 @@ export function cursorsOf(list: readonly unknown[]) {
       return Buffer.from(`${check(place).toString(36)}${place}`).toString('base64url')
     },
 
-    /** @throws Refusal INVALID_INPUT at [`path`] for a cursor that is not of this list */
-    decode(cursor: string, path: string): [CursorValue, string] {
+    /**
+     * @param type of the value
+     * @throws Refusal INVALID_INPUT at [`path`] for a cursor that is not of this list
+     */
+    decode(cursor: string, path: string, type: 'string' | 'number'): [CursorValue, string] {
       const [, sum, text = ''] = /^(\w+)(\[.*)$/s.exec(Buffer.from(cursor, 'base64url').toString()) ?? []
-      const place = check(text).toString(36) === sum ? placeOf(text) : null
+      const place = check(text).toString(36) === sum ? placeOf(text, type) : null
       if (place) return place
       throw new Refusal(invalid([path], `${path} is not a cursor of this list with this filter and order.`))
     },
   }
 }
 
+/** Every id, number and millisecond of a date is within. */
+const MAX_PLACE = 8.64e15
+const isText = (value: unknown): value is string =>
+  typeof value === 'string' && !value.includes('\0') && value.isWellFormed()
+
 /** Null for what only has the right checksum. */
-function placeOf(text: string): [CursorValue, string] | null {
+function placeOf(text: string, type: 'string' | 'number'): [CursorValue, string] | null {
   try {
     const [value, id]: unknown[] = JSON.parse(text)
-    const isValue = typeof value === 'string' || Number.isFinite(value)
-    return isValue && typeof id === 'string' ? [value as CursorValue, id] : null
+    const isValue =
+      typeof value === type && (type === 'number' ? Math.abs(Number(value)) <= MAX_PLACE : isText(value))
+    return isValue && isText(id) ? [value as CursorValue, id] : null
   } catch {
     return null
   }

@@ -1,5 +1,5 @@
 // The seam between the stores and a database: one query type and a handful of named capabilities.
-// sqlite.ts implements it; no file outside storage/sqlite*.ts knows which database it is on.
+// sqlite.ts and postgres.ts implement it; no file but theirs knows which database it is on.
 import type { SQL } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { Wake } from '../domain/ports.ts'

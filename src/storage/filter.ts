@@ -1,5 +1,5 @@
 // The conditions that the filters of every list are made of. Absent and null do not filter.
-import { type Column, eq, gte, lt, type SQL, sql } from 'drizzle-orm'
+import { type Column, eq, gte, lt, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import { Refusal } from '../domain/errors.ts'
 import { MAX_NAME } from '../domain/text.ts'
 import type { Condition } from './read.ts'
@@ -41,7 +41,7 @@ export function isOneOf(column: Column, values: readonly (string | number)[]): C
   return {
     name: `${column.name} in`,
     values: [JSON.stringify(values)],
-    sql: ([bound], json) => json.isIn(sql`${column}`, bound ?? []),
+    sql: ([bound], json) => json.isIn(column, bound as Placeholder),
   }
 }
 
@@ -57,17 +57,22 @@ export function since(column: Column, moment: Date | null | undefined): Conditio
   if (moment == null) return undefined
   return {
     name: `${column.name} >=`,
-    values: [moment],
+    values: [ofTime(moment)],
     sql: ([bound]) => gte(column, sql.param(bound, column)),
   }
 }
+
+/** No row is of another time, and not every database can write such years. */
+const EARLIEST = Date.UTC(1000, 0)
+const LATEST = Date.UTC(9999, 11)
+const ofTime = (moment: Date) => new Date(Math.min(Math.max(moment.getTime(), EARLIEST), LATEST))
 
 /** Before this moment. */
 export function before(column: Column, moment: Date | null | undefined): Condition | undefined {
   if (moment == null) return undefined
   return {
     name: `${column.name} <`,
-    values: [moment],
+    values: [ofTime(moment)],
     sql: ([bound]) => lt(column, sql.param(bound, column)),
   }
 }
@@ -114,7 +119,7 @@ export function contains(column: Column, search: string | null | undefined): Con
   return {
     name: `${column.name} like`,
     values: [`%${search.replace(/[\\%_]/g, '\\$&')}%`],
-    sql: ([bound]) => sql`lower(${column}) like lower(${bound}) escape '\\'`,
+    sql: ([bound], json) => json.contains(column, bound as Placeholder),
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Placeholder, SQL } from 'drizzle-orm'
+import type { Column, Placeholder, SQL } from 'drizzle-orm'
 
 /** How a dialect speaks of `profiles.attributes`. Paths are dotted; every value is bound, never spliced. */
 export interface JsonDialect {
@@ -20,12 +20,15 @@ export interface JsonDialect {
   /** Code-point order, on both sides: `<`, `>` on text never depend on a locale. */
   compareText(left: SQL, operator: '=' | '<' | '<=' | '>' | '>=', right: string): SQL
   /**
-   * Whether a text or number is in the list, which is one bound parameter however long it is. In place of a list the
-   * placeholder of one, as JSON.
+   * Whether a text or number is in the list, which is one bound parameter however long it is. For a column, in place of a
+   * list the placeholder of one, as JSON.
    */
-  isIn(value: SQL, list: readonly string[] | readonly number[] | Placeholder): SQL
+  isIn(value: SQL, list: readonly string[] | readonly number[]): SQL
+  isIn(column: Column, list: Placeholder): SQL
   /** Marks a condition that is true of most rows: not the one to search by. */
   likely(condition: SQL): SQL
+  /** Whether a column's text is like a pattern of LIKE with the escape \\, whatever the case. */
+  contains(column: Column, pattern: Placeholder): SQL
   /** Literal, case-sensitive matching: no wildcard has a meaning in `needle`. */
   matches(text: SQL, where: 'start' | 'end' | 'anywhere', needle: string): SQL
 }

@@ -1,17 +1,20 @@
 import {
   bigint,
   boolean,
+  customType,
   doublePrecision,
   index,
   integer,
   jsonb,
   pgTable,
   primaryKey,
-  text,
   timestamp,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
 import type { Kit } from './kit.ts'
+
+/** In the order of code points, whatever the locale of the database: the same order as elsewhere, and the quickest. */
+const text = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' })
 
 const kit = {
   table: pgTable,

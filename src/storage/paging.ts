@@ -114,7 +114,7 @@ function plan<Row>({ reader, where, order, args, maxPageSize }: ListOf<Row>) {
     positionsOf(parentId: string): (Condition | undefined)[] {
       const position = (cursor: string | null | undefined, path: string, operator: '<' | '>') => {
         if (!cursor) return undefined
-        return beyond(order, operator, cursorsIn(parentId).decode(cursor, path))
+        return beyond(order, operator, cursorsIn(parentId).decode(cursor, path, placeType(order.column)))
       }
       const start = backward ? args.before : args.after
       const end = backward ? args.after : args.before
@@ -134,8 +134,9 @@ function plan<Row>({ reader, where, order, args, maxPageSize }: ListOf<Row>) {
         hasPreviousPage: backward ? more : Boolean(args.after),
         cursorOf: (row) => {
           const fields = row as Record<string, unknown>
-          const value = order.column.mapToDriverValue(fields[property]) as CursorValue
-          return cursors.encode(value, String(fields[tie]))
+          const value = fields[property]
+          const place = value instanceof Date ? value.getTime() : value
+          return cursors.encode(place as CursorValue, String(fields[tie]))
         },
         totalCount: found.totalCount,
       }
@@ -143,16 +144,21 @@ function plan<Row>({ reader, where, order, args, maxPageSize }: ListOf<Row>) {
   }
 }
 
-function beyond(order: Ordering, operator: '<' | '>', [value, id]: [CursorValue, string]): Condition {
+/** What a cursor holds of a column: dates as their milliseconds. */
+const placeType = ({ dataType }: Column) =>
+  dataType === 'date' || dataType === 'number' ? 'number' : 'string'
+
+function beyond(order: Ordering, operator: '<' | '>', [place, id]: [CursorValue, string]): Condition {
   const { column, tie } = order
   const sign = sql.raw(operator)
+  const value = column.dataType === 'date' ? new Date(place) : place
   if (column === tie) {
     return { name: `page ${operator}`, values: [value], sql: ([bound]) => sql`${tie} ${sign} ${bound}` }
   }
   return {
     name: `page ${operator}`,
     values: [value, id],
-    sql: ([bound, boundId]) => sql`(${column}, ${tie}) ${sign} (${bound}, ${boundId})`,
+    sql: ([bound, boundId]) => sql`(${column}, ${tie}) ${sign} (${sql.param(bound, column)}, ${boundId})`,
   }
 }
 

@@ -145,7 +145,7 @@ export function reader<T extends SQLiteTable, Left extends keyof T['$inferSelect
         `count ${column.name}`,
         where.filter(isGiven),
         (all) =>
-          sql`select ${column}, count(*) from ${table} where ${database.json.isIn(sql`${column}`, sql.placeholder('parents'))} and ${all} group by ${column}`,
+          sql`select ${column}, count(*) from ${table} where ${database.json.isIn(column, sql.placeholder('parents'))} and ${all} group by ${column}`,
         { parents: JSON.stringify(ids) },
       )
       return new Map(rows.map(([id, count]) => [String(id), Number(count)]))

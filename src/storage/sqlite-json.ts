@@ -1,4 +1,4 @@
-import { type SQL, sql } from 'drizzle-orm'
+import { type Column, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import type { JsonDialect } from './json-dialect.ts'
 import { sqliteJsonPath } from './sqlite-json-path.ts'
 
@@ -50,8 +50,9 @@ export const sqliteJson: JsonDialect = {
   // No look at the type: no number, boolean, list or object has this form as text.
   instant: (path) => sql`(select ${sql.raw(INSTANT)} from (select ${value(path)} as v))`,
   compareText: (left, operator, right) => sql`${left} ${sql.raw(operator)} ${right}`,
-  isIn: (left, list) =>
+  isIn: (left: SQL | Column, list: readonly string[] | readonly number[] | Placeholder) =>
     sql`${left} in (select value from json_each(${Array.isArray(list) ? JSON.stringify(list) : list}))`,
+  contains: (column, pattern) => sql`lower(${column}) like lower(${pattern}) escape '\\'`,
   likely: (condition) => sql`likely(${condition})`,
   matches: (text, where, needle) => {
     if (where === 'anywhere') return sql`instr(${text}, ${needle}) > 0`

@@ -93,10 +93,13 @@ describe('imports go one way', () => {
     expect([...wrong.map(at), ...calls], 'Use the outbound that the registry hands to drivers.').toEqual([])
   })
 
-  it('of better-sqlite3 and of storage/sqlite*.ts only inside storage', () => {
+  it.each([
+    ['sqlite', /^better-sqlite3$/],
+    ['postgres', /^pg(-|$)/],
+  ])('of storage/%s*.ts and its driver only inside storage', (dialect, driver) => {
     const wrong = all.filter(({ file, specifier, target }) => {
-      const isDialect = specifier === 'better-sqlite3' || target?.startsWith('storage/sqlite')
-      const isAllowed = /^storage\/(sqlite[\w-]*|open|export-reader)\.ts$/.test(file)
+      const isDialect = driver.test(specifier) || target?.startsWith(`storage/${dialect}`)
+      const isAllowed = new RegExp(`^storage/(${dialect}[\\w-]*|open|export-reader)\\.ts$`).test(file)
       return isDialect && !isAllowed
     })
     expect(wrong.map(at), 'Use the Database interface; add a capability if it lacks one.').toEqual([])

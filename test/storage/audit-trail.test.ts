@@ -6,7 +6,7 @@ import { auditStore } from '../../src/storage/audit.ts'
 import { type AuditEntry, auditTrail, DONE } from '../../src/storage/audit-trail.ts'
 import { type Database, StaleWrite } from '../../src/storage/database.ts'
 import { asDeed, note } from '../../src/storage/deed.ts'
-import { openSqlite } from '../../src/storage/sqlite.ts'
+import { openDatabase } from '../../src/storage/open.ts'
 import { silent, type TestDatabase, testDatabase } from '../support/database.ts'
 
 let test: TestDatabase
@@ -28,7 +28,7 @@ const actor = (name = 'somebody') => ({
 const entry = (name?: string): AuditEntry => ({ ...DONE, actor: actor(name), change: null })
 /** A connection of its own to the same file, as another process has one. */
 const another = () => {
-  const other = openSqlite(`${test.dir}/gateway.db`)
+  const other = openDatabase(test.url)
   others.push(other)
   return other
 }

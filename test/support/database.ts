@@ -8,9 +8,10 @@ import type { Guardrails, Logger } from '../../src/domain/ports.ts'
 import type { ServiceContext } from '../../src/services/context.ts'
 import type { Database } from '../../src/storage/database.ts'
 import { newId } from '../../src/storage/ids.ts'
-import { openSqlite } from '../../src/storage/sqlite.ts'
+import { openDatabase } from '../../src/storage/open.ts'
 import { createVault } from '../../src/vault.ts'
 import { toLoopback } from './outbound.ts'
+import { copiedPostgres } from './postgres-database.ts'
 
 export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
@@ -30,6 +31,8 @@ export interface TestDatabase {
   database: Database
   sandboxId: string
   session: Session
+  /** What DATABASE_URL is for another process on the same database. */
+  url: string
   ctx: ServiceContext
   /** Moves the clock that ctx.clock reads. */
   setTime(time: Date): void
@@ -38,12 +41,27 @@ export interface TestDatabase {
   dispose(): Promise<void>
 }
 
+export const isOnPostgres = process.env.TEST_DIALECT === 'postgres'
+/** Few: many suites share one server. */
+const TEST_POOL = 4
+
+/** Where a database of the dialect that is tested may be made, or is there already. */
+export async function databasePlace(dir: string): Promise<{ url: string; drop(): Promise<void> }> {
+  if (!isOnPostgres) return { url: `file:${path.join(dir, 'gateway.db')}`, drop: async () => {} }
+  return copiedPostgres('migrated', async (url) => {
+    const template = openDatabase(url)
+    await template.migrate()
+    await template.close()
+  })
+}
+
 /** A fresh, migrated database in a folder of its own, with the sandbox `prod` and an administrator. */
 export async function testDatabase(): Promise<TestDatabase> {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'gateway-test-'))
   const exportRoot = path.join(dir, 'exports')
   fs.mkdirSync(exportRoot)
-  const database = openSqlite(path.join(dir, 'gateway.db'))
+  const place = await databasePlace(dir)
+  const database = openDatabase(place.url, { poolSize: TEST_POOL })
   await database.migrate()
   let now: Date | null = null
   const clock = () => now ?? new Date()
@@ -53,6 +71,7 @@ export async function testDatabase(): Promise<TestDatabase> {
     database,
     sandboxId: sandbox.id,
     session: adminSession(sandbox),
+    url: place.url,
     ctx: {
       database,
       clock,
@@ -69,6 +88,7 @@ export async function testDatabase(): Promise<TestDatabase> {
     exportRoot,
     dispose: async () => {
       await database.close()
+      await place.drop()
       fs.rmSync(dir, { recursive: true, force: true })
     },
   }

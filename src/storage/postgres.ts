@@ -1,0 +1,80 @@
+// The PostgreSQL dialect: a pool of connections for what is short, and some beside it for what takes long.
+import { PgDialect } from 'drizzle-orm/pg-core'
+import { drizzle } from 'drizzle-orm/pg-proxy'
+import type { RawRow } from './capabilities.ts'
+import type { Database, Db } from './database.ts'
+import { filler } from './placeholders.ts'
+import { postgresAside } from './postgres-aside.ts'
+import { postgresAttributeStatistics } from './postgres-attributes.ts'
+import { postgresBatch } from './postgres-batch.ts'
+import { violatedTable } from './postgres-errors.ts'
+import { postgresFirstOfEach } from './postgres-first-of-each.ts'
+import { postgresJson } from './postgres-json.ts'
+import { postgresLife } from './postgres-life.ts'
+import { migratePostgres } from './postgres-migrate.ts'
+import { ask, clientConfig, connectionPool, withClient } from './postgres-pool.ts'
+import { postgresProfileUpsert } from './postgres-profiles.ts'
+import { postgresSession } from './postgres-session.ts'
+import { postgresWake } from './postgres-wake.ts'
+import { tables } from './schema.postgres.ts'
+
+const STATEMENT_TIMEOUT_MS = 30_000
+/** Imports one after the other: each is bound by the disk. */
+const IMPORT_CONNECTIONS = 2
+const dialect = new PgDialect()
+
+export interface PostgresOptions {
+  /** Connections for what is short; a few more are opened for imports, long reads and wake-ups. */
+  poolSize?: number
+}
+
+export function openPostgres(url: string, { poolSize = 10 }: PostgresOptions = {}): Database {
+  const statementTimeoutMs = STATEMENT_TIMEOUT_MS
+  const pool = connectionPool({ url, size: poolSize, statementTimeoutMs, pipeline: true })
+  const imports = connectionPool({ url, size: IMPORT_CONNECTIONS, statementTimeoutMs })
+  const aside = postgresAside(url)
+  const session = postgresSession(clientConfig(url, statementTimeoutMs))
+  const wake = postgresWake(session)
+  const upsert = postgresProfileUpsert(imports)
+  const read = (statement: { sql: string; params: unknown[] }, isPrepared = false) =>
+    withClient(pool, (client) => ask(client, { ...statement, isPrepared }))
+  const db = drizzle(async (sql, params) => read({ sql, params }))
+
+  return {
+    db: db as unknown as Db, // the builders are named and chained alike: see kit.ts
+    tables: tables as unknown as Database['tables'],
+    wake,
+    json: postgresJson,
+    batch: (writes) => postgresBatch(pool, writes),
+    prepare: (query, where = 'here') => {
+      const { sql, params } = dialect.sqlToQuery(query)
+      const fill = filler(params)
+      if (where === 'aside') return (values) => aside.read({ sql, params: fill(values) })
+      return async (values) => (await read({ sql, params: fill(values) }, true)).rows
+    },
+    firstOfEach: postgresFirstOfEach,
+    skipLocked: (select) => (select as Lockable).for('update', { skipLocked: true }) as typeof select,
+    violatedTable,
+    aside: (query, signal): Promise<RawRow[]> => aside.read(query.toSQL(), signal),
+    upsertProfiles: (namespaceId, patches, writes = []) => upsert(namespaceId, patches, writes),
+    attributeStatistics: (sandboxId, signal) =>
+      postgresAttributeStatistics({ sandboxId, signal, read: (query) => aside.read(query, signal) }),
+    exportSource: () => ({ url }),
+    life: postgresLife({ pool, session }),
+    migrate: () => migratePostgres(url),
+    ping: async () =>
+      void (await read({ sql: 'select count(*) from drizzle.__drizzle_migrations', params: [] })),
+    backup: async () => {
+      throw new Error('A PostgreSQL database is backed up with pg_dump, while the gateway runs or not.')
+    },
+    close: async () => {
+      await wake.flush()
+      await Promise.all([session.close(), aside.close(), imports.end(), pool.end()])
+    },
+  }
+}
+
+/** What PostgreSQL's builder of a select has besides. */
+interface Lockable {
+  for(strength: 'update', config: { skipLocked: boolean }): unknown
+}
