@@ -3,9 +3,11 @@ import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'
 import { type Config, httpUrl } from './config.ts'
 import { cron } from './cron.ts'
+import { createMessenger } from './destinations/messenger.ts'
 import { createOutbound } from './destinations/outbound.ts'
 import { driverRegistry } from './destinations/registry.ts'
 import type { Clock, Logger } from './domain/ports.ts'
+import { notifier } from './engine/notifier.ts'
 import { scheduler } from './engine/scheduler.ts'
 import { segmentationWorker } from './engine/segmentation.ts'
 import { segmentationSchedule } from './engine/segmentation-schedule.ts'
@@ -21,6 +23,7 @@ import { auditService } from './services/audit.ts'
 import { dataflowService } from './services/dataflow.ts'
 import { destinationService } from './services/destination.ts'
 import { destinationAccountService } from './services/destination-account.ts'
+import { notificationTargetService } from './services/notification-target.ts'
 import { profileService } from './services/profile.ts'
 import { runService } from './services/run.ts'
 import { sandboxService } from './services/sandbox.ts'
@@ -51,6 +54,7 @@ export async function compose(
   const outbound = createOutbound({ allow: config.outboundAllow })
   const drivers = driverRegistry({ exportRoot: config.exportRoot, outbound })
   const vault = createVault(() => loadSecretsKeys(config))
+  const messenger = createMessenger(outbound)
   const processId = `proc_${randomUUID()}`
   const parts = { database, drivers, vault, clock, log, processId }
   const ctx = {
@@ -61,6 +65,7 @@ export async function compose(
     guardrails: config.guardrails,
     drivers,
     vault,
+    messenger,
     organizationName: config.organizationId,
   }
   const services = {
@@ -70,6 +75,7 @@ export async function compose(
     dataflow: dataflowService(ctx),
     activation: activationService(ctx),
     run: runService(ctx),
+    notificationTarget: notificationTargetService(ctx),
     profile: profileService(ctx),
     token: tokenService(ctx, config.trustedIssuer),
     sandbox: sandboxService(ctx),
@@ -88,6 +94,7 @@ export async function compose(
     make: scheduledRunService(ctx).make,
     segmentation: segmentationSchedule({ database, newId, log, times }),
   })
+  const notifications = notifier({ ...parts, messenger })
   let isEngineRunning = false
   const { folder, only } = config.trustedDocuments
   const { maxQueryDepth } = config.guardrails
@@ -112,6 +119,7 @@ export async function compose(
         exports.start()
         segmentation.start()
         schedules.start()
+        notifications.start()
         isEngineRunning = true
       }
       return { url, adminToken }
@@ -119,7 +127,13 @@ export async function compose(
     async stop() {
       isEngineRunning = false
       // The engine lets go while the API still answers what came in, and watchers see it.
-      await Promise.all([server.stop(API_DRAIN_MS), exports.stop(), segmentation.stop(), schedules.stop()])
+      await Promise.all([
+        server.stop(API_DRAIN_MS),
+        exports.stop(),
+        segmentation.stop(),
+        schedules.stop(),
+        notifications.stop(),
+      ])
       await database.close()
     },
   }

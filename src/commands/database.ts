@@ -1,6 +1,7 @@
 // The commands that work on the database itself, with the server running or not.
 import fs from 'node:fs'
 import type { Config } from '../config.ts'
+import { createMessenger } from '../destinations/messenger.ts'
 import { createOutbound } from '../destinations/outbound.ts'
 import { driverRegistry } from '../destinations/registry.ts'
 import type { Session } from '../domain/access.ts'
@@ -40,6 +41,7 @@ export async function withDatabase<T>(
       guardrails: config.guardrails,
       drivers: driverRegistry({ exportRoot: config.exportRoot, outbound }),
       vault: createVault(() => loadSecretsKeys(config)),
+      messenger: createMessenger(outbound),
     }
     return await work({ ctx, session: await localSession(ctx, sandboxName) })
   } finally {

@@ -64,10 +64,11 @@ function tell(config: Config, result: Resealed, { json }: { json?: boolean }): v
     printJson({ key, ...result })
     return
   }
-  const { accounts, signingKeys, unreadable } = result
-  print(`sealed with the key ${key}: ${count(accounts)} accounts, ${count(signingKeys)} signing keys`)
+  const { accounts, notificationTargets: targets, signingKeys, unreadable } = result
+  print(
+    `sealed with the key ${key}: ${count(accounts)} accounts, ${count(targets)} notification targets, ${count(signingKeys)} signing keys`,
+  )
   for (const { id, reason } of unreadable) note(`${id} cannot be opened: ${reason}`)
-  if (unreadable.length > 0)
-    note('What cannot be opened stays as it is: enter the secrets of those accounts again.')
+  if (unreadable.length > 0) note('What cannot be opened stays as it is: enter those secrets again.')
   if (config.secretsKey !== null) note('SECRETS_KEY_OLD is needed no more, but for backups from before.')
 }

@@ -37,6 +37,7 @@ const ACTIONS = {
   'dataflows:write': BUILDERS,
   'runs:activate': BUILDERS,
   'runs:control': BUILDERS,
+  'notifications:write': ['ADMIN'],
   'sandboxes:write': ['ADMIN'],
   'tokens:write': ['ADMIN'],
   'audit:read': ['ADMIN'],

@@ -230,5 +230,6 @@ export const ID_PREFIXES = {
   segmentMapping: 'map',
   activation: 'act',
   run: 'run',
+  notificationTarget: 'ntf',
 } as const
 export type Noun = keyof typeof ID_PREFIXES

@@ -31,6 +31,24 @@ export interface Vault {
   /** @throws Error for what was damaged, sealed under another key, or bound to something else */
   open(sealed: string, boundTo: string): string
 }
+/** Sends messages, signed after the scheme of Standard Webhooks, to addresses that people gave. */
+export interface Messenger {
+  /** What is wrong with an address that somebody wants stored, as a sentence; null: nothing that can be seen. */
+  refusalOf(url: string): string | null
+  newSecret(): string
+  isSecret(text: string): boolean
+  /** One for which nothing is to be done. */
+  testMessage(id: string, at: Date): { id: string; body: string }
+  /**
+   * Resolves when the endpoint has taken the message.
+   * @throws DeliveryError in the endpoint's words, the signal's reason when it aborts
+   */
+  send(
+    message: { id: string; body: string },
+    endpoint: { url: string; secret: string },
+    signal: AbortSignal,
+  ): Promise<void>
+}
 /** An issuer of JWTs outside of the gateway that is trusted, from configuration. */
 export interface TrustedIssuer {
   /** The `iss` of its tokens. */

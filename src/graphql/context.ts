@@ -6,6 +6,7 @@ import type { AuditService } from '../services/audit.ts'
 import type { DataflowService } from '../services/dataflow.ts'
 import type { DestinationService } from '../services/destination.ts'
 import type { DestinationAccountService } from '../services/destination-account.ts'
+import type { NotificationTargetService } from '../services/notification-target.ts'
 import type { ProfileService } from '../services/profile.ts'
 import type { RunService } from '../services/run.ts'
 import type { SandboxService } from '../services/sandbox.ts'
@@ -27,6 +28,7 @@ export interface ApiParts extends LiveParts {
     dataflow: DataflowService
     activation: ActivationService
     run: RunService
+    notificationTarget: NotificationTargetService
     profile: ProfileService
     token: TokenService
     sandbox: SandboxService

@@ -32,6 +32,9 @@ export function createLoaders(stores: Stores, parts: ApiParts, session: Session)
     segmentationJob: byIdIf(mayReadAll, (ids) => stores.segmentationJob.byIds(sandboxId, ids)),
     snapshot: byIdIf(mayReadAll, (ids) => stores.snapshot.byIds(sandboxId, ids)),
     apiToken: byIdIf(isAllowed(session, 'tokens:write'), (ids) => stores.token.byIds(sandboxId, ids)),
+    notificationTarget: byIdIf(isAllowed(session, 'notifications:write'), (ids) =>
+      stores.notificationTarget.byIds(sandboxId, ids),
+    ),
     runsOfActivation: groupedBy(
       (ids) => stores.activation.runsOf(sandboxId, ids),
       (row) => row.activationId,

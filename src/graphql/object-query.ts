@@ -10,6 +10,7 @@ type Queried =
   | 'dataflow'
   | 'destination'
   | 'destinationAccount'
+  | 'notificationTarget'
   | 'run'
   | 'segment'
   | 'segmentationJob'

@@ -24,6 +24,7 @@ export const activation = builder.objectRef<Row<'activations'>>('Activation')
 export const run = builder.objectRef<RunFacts>('Run')
 export const runFile = builder.objectRef<Row<'runFiles'>>('RunFile')
 export const rejection = builder.objectRef<Row<'rejections'>>('Rejection')
+export const notificationTarget = builder.objectRef<Row<'notificationTargets'>>('NotificationTarget')
 
 export const destinationAccountConnection = connectionOf(
   'DestinationAccount',
@@ -36,6 +37,11 @@ export const snapshotConnection = connectionOf('SegmentSnapshot', snapshot, 'sna
 export const segmentMappingConnection = connectionOf('SegmentMapping', segmentMapping, 'segment mappings')
 export const dataflowConnection = connectionOf('Dataflow', dataflow, 'dataflows')
 export const runConnection = connectionOf('Run', run, 'runs')
+export const notificationTargetConnection = connectionOf(
+  'NotificationTarget',
+  notificationTarget,
+  'notification targets',
+)
 export const rejectionConnection = connectionOf('Rejection', rejection, 'rejections')
 
 /** The row that a stored id must lead to. @throws Error when it does not: history is never deleted */

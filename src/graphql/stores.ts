@@ -3,6 +3,7 @@ import type { Database } from '../storage/database.ts'
 import { dataflowStore } from '../storage/dataflow.ts'
 import { destinationStore } from '../storage/destination.ts'
 import { destinationAccountStore } from '../storage/destination-account.ts'
+import { notificationTargetStore } from '../storage/notification-target.ts'
 import { rejectionStore } from '../storage/rejection.ts'
 import { runStore } from '../storage/run.ts'
 import { segmentStore } from '../storage/segment.ts'
@@ -20,6 +21,7 @@ export function createStores(database: Database) {
     dataflow: dataflowStore(database),
     destination: destinationStore(database),
     destinationAccount: destinationAccountStore(database),
+    notificationTarget: notificationTargetStore(database),
     rejection: rejectionStore(database),
     run: runStore(database),
     segment: segmentStore(database),

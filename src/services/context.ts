@@ -1,5 +1,5 @@
 import type { DriverRegistry } from '../destinations/registry.ts'
-import type { Clock, Guardrails, Logger, NewId, Vault } from '../domain/ports.ts'
+import type { Clock, Guardrails, Logger, Messenger, NewId, Vault } from '../domain/ports.ts'
 import type { Database } from '../storage/database.ts'
 
 /** What every service is built from. */
@@ -11,4 +11,5 @@ export interface ServiceContext {
   guardrails: Guardrails
   drivers: DriverRegistry
   vault: Vault
+  messenger: Messenger
 }

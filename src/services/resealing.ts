@@ -7,6 +7,7 @@ const AT_ONCE = 100
 export interface Resealed {
   /** How many were sealed anew. */
   accounts: number
+  notificationTargets: number
   signingKeys: number
   /** What could not be opened, and is as it was. */
   unreadable: { id: string; reason: string }[]
@@ -39,6 +40,7 @@ export async function resealAll(database: Database, vault: Vault, head: string):
   const places = sealedPlaces(database)
   return {
     accounts: await sealAnew(places.accounts),
+    notificationTargets: await sealAnew(places.notificationTargets),
     signingKeys: await sealAnew(places.signingKeys),
     unreadable,
   }

@@ -34,8 +34,8 @@ const SHOWN = {
   run: ['dataflowId', 'segmentId', 'retryOf', 'status'],
   profile: ['inserted', 'updated', 'rejected', 'key'],
   auditLog: ['upToSeq', 'upToHash'],
-  secrets: ['accounts', 'signingKeys', 'unreadable'],
-  notificationTarget: ['name', 'url', 'dataflowId', 'events', 'status', 'secret'],
+  secrets: ['accounts', 'notificationTargets', 'signingKeys', 'unreadable'],
+  notificationTarget: ['name', 'url', 'events', 'dataflowIds', 'secret'],
 } satisfies Partial<Record<Noun, string[]>> & Record<string, string[]>
 export type ChangedNoun = keyof typeof SHOWN
 

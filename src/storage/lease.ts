@@ -26,4 +26,4 @@ export async function isLeft(
   )
 }
 
-type Leased = Database['tables']['runs'] | Database['tables']['segmentationJobs']
+type Leased = Database['tables']['runs' | 'segmentationJobs' | 'notificationTargets']

@@ -43,7 +43,7 @@ export function runCancel(database: Database) {
     /** The writes that end a run that nobody has claimed; StaleWrite when somebody has. */
     queued: (runId: string, at: Date): (Query | ExpectingQuery)[] => [
       { query: endQueued(eq(runs.id, runId), at), expect: 1 },
-      appendEvent(database, { runId, type: 'CANCELLED', message: null, at }),
+      ...appendEvent(database, { runId, type: 'CANCELLED', message: null, at }),
     ],
 
     /**
@@ -52,7 +52,7 @@ export function runCancel(database: Database) {
      */
     processing: (runId: string, at: Date): (Query | ExpectingQuery)[] => [
       { query: askToStop(eq(runs.id, runId), at), expect: 1 },
-      appendEvent(database, { runId, type: 'CANCELLING', message: null, at }),
+      ...appendEvent(database, { runId, type: 'CANCELLING', message: null, at }),
     ],
 
     /** Runs on their way to the destinations: whom to wake after `allTo`. */
@@ -80,9 +80,9 @@ export function runCancel(database: Database) {
       const asked = and(active, eq(runs.status, 'CANCELLING'), isUnsaid)
       return [
         endQueued(active, at),
-        appendEvents(database, ended, { type: 'CANCELLED', message: why, at }),
+        ...appendEvents(database, ended, { type: 'CANCELLED', message: why, at }),
         askToStop(active, at),
-        appendEvents(database, asked, { type: 'CANCELLING', message: why, at }),
+        ...appendEvents(database, asked, { type: 'CANCELLING', message: why, at }),
       ]
     },
   }

@@ -1,5 +1,5 @@
 // The run log: the states of a run, and the statement that appends to its story.
-import { and, eq, notExists, type SQL, sql } from 'drizzle-orm'
+import { and, eq, exists, notExists, type SQL, sql } from 'drizzle-orm'
 import type { RunEventType, RunStatus } from '../domain/model.ts'
 import type { Database, Query } from './database.ts'
 
@@ -21,17 +21,19 @@ export const sendsProfiles = ({ runs }: Pick<Database['tables'], 'runs'>): SQL =
 export function appendEvent(
   database: Database,
   event: { runId: string; type: RunEventType; message: string | null; at: Date },
-): Query {
+): Query[] {
   return appendEvents(database, eq(database.tables.runs.id, event.runId), event)
 }
 
 /** The same for every run that fits, whose newest event it is to become. */
 export function appendEvents(
-  { db, tables: { runs, runEvents } }: Database,
+  database: Database,
   which: SQL | undefined,
   event: { type: RunEventType; message: string | null; at: Date },
-): Query {
-  return db.insert(runEvents).select(
+): Query[] {
+  const { db, tables } = database
+  const { runs, runEvents } = tables
+  const append = db.insert(runEvents).select(
     db
       .select({
         runId: runs.id,
@@ -51,6 +53,26 @@ export function appendEvents(
       })
       .from(runs)
       .where(which),
+  )
+  // First: `which` may ask for runs whose event is not written yet.
+  return NEWS.includes(event.type) ? [markNews(database, which, event.type), append] : [append]
+}
+
+/** What somebody may be notified of; of the queue only runs that come late. */
+const NEWS: readonly RunEventType[] = ['QUEUED', 'STARTED', 'SUCCEEDED', 'FAILED', 'CANCELLED']
+
+/** Keeps in mind that targets are to be notified of the event; nothing where there is no target. */
+function markNews({ db, tables }: Database, which: SQL | undefined, type: RunEventType): Query {
+  const { runs, runNews, notificationTargets: targets } = tables
+  const isHeard = exists(
+    db.select({ one: sql`1` }).from(targets).where(eq(targets.sandboxId, runs.sandboxId)),
+  )
+  const isLate = type === 'QUEUED' ? eq(runs.isLate, true) : undefined
+  return db.insert(runNews).select(
+    db
+      .select({ runId: runs.id, seq: runs.eventSeq })
+      .from(runs)
+      .where(and(which, isLate, isHeard)),
   )
 }
 

@@ -44,7 +44,7 @@ export function runLease(database: Database, processId: string) {
     status?: RunStatuses,
   ): (Query | ExpectingQuery)[] => [
     held(claim, { ...change, eventSeq: sql`${runs.eventSeq} + 1` as unknown as number }, status), // drizzle's set() takes SQL
-    appendEvent(database, { runId: claim.runId, message: null, ...event }),
+    ...appendEvent(database, { runId: claim.runId, message: null, ...event }),
   ]
 
   /** A scheduled run does not begin beside an ad-hoc run of the same segment. */

@@ -118,7 +118,7 @@ export function runStore(database: Database) {
     insertQueued(run: QueuedRun, message: string | null = null): Query[] {
       return [
         db.insert(runs).values({ ...run, status: 'QUEUED', phase: 'WAITING', eventSeq: 1 }),
-        appendEvent(database, { runId: run.id, type: 'QUEUED', message, at: run.createdAt }),
+        ...appendEvent(database, { runId: run.id, type: 'QUEUED', message, at: run.createdAt }),
       ]
     },
 
@@ -127,7 +127,7 @@ export function runStore(database: Database) {
       const failed = { status: 'FAILED', phase: 'DONE', error, completedAt: at, eventSeq: 2 } as const
       return [
         db.update(runs).set(failed).where(eq(runs.id, runId)),
-        appendEvent(database, { runId, type: 'FAILED', message: error.message, at }),
+        ...appendEvent(database, { runId, type: 'FAILED', message: error.message, at }),
       ]
     },
 

@@ -27,4 +27,8 @@ export const {
   rejections,
   auditLog,
   runTotals,
+  notificationTargets,
+  notificationStates,
+  notificationMessages,
+  runNews,
 } = tables

@@ -1,15 +1,19 @@
 // All that is sealed, wherever it is stored.
-import { and, asc, eq, gt, isNotNull, type SQL, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, isNotNull, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import type { Database, Query } from './database.ts'
 
 /** The first characters of all that is sealed and cannot be replaced, each once: they name the keys. */
 export async function sealedHeads({ db, tables }: Database, length: number): Promise<string[]> {
-  const { secrets } = tables.destinationAccounts
-  const rows = await db
-    .selectDistinct({ head: sql<string>`substr(${secrets}, 1, ${length})` })
-    .from(tables.destinationAccounts)
-    .where(isNotNull(secrets))
-  return rows.map((row) => row.head)
+  const { destinationAccounts: accounts, notificationTargets: targets } = tables
+  const headOf = (text: SQLWrapper) => sql<string>`substr(${text}, 1, ${length})`
+  const [ofAccounts, ofTargets] = await Promise.all([
+    db
+      .selectDistinct({ head: headOf(accounts.secrets) })
+      .from(accounts)
+      .where(isNotNull(accounts.secrets)),
+    db.selectDistinct({ head: headOf(targets.secret) }).from(targets),
+  ])
+  return [...new Set([...ofAccounts, ...ofTargets].map(({ head }) => head))]
 }
 
 export interface Sealed {
@@ -26,8 +30,11 @@ export interface SealedPlace {
 }
 
 /** Where sealed texts are stored. */
-export function sealedPlaces({ db, tables }: Database): { accounts: SealedPlace; signingKeys: SealedPlace } {
-  const { destinationAccounts: accounts, signingKeys } = tables
+export function sealedPlaces({
+  db,
+  tables,
+}: Database): Record<'accounts' | 'notificationTargets' | 'signingKeys', SealedPlace> {
+  const { destinationAccounts: accounts, notificationTargets: targets, signingKeys } = tables
   const begins = (text: SQL, head: string) => sql`substr(${text}, 1, ${head.length}) <> ${head}`
   return {
     accounts: {
@@ -42,6 +49,18 @@ export function sealedPlaces({ db, tables }: Database): { accounts: SealedPlace;
           .update(accounts)
           .set({ secrets })
           .where(and(eq(accounts.id, read.id), eq(accounts.secrets, read.text))),
+    },
+    notificationTargets: {
+      page: async ({ otherThan, afterId, limit }) => {
+        const { id, secret: text } = targets
+        const isMeant = and(gt(id, afterId), begins(sql`${text}`, otherThan))
+        return db.select({ id, text }).from(targets).where(isMeant).orderBy(asc(id)).limit(limit)
+      },
+      replace: (read, secret) =>
+        db
+          .update(targets)
+          .set({ secret })
+          .where(and(eq(targets.id, read.id), eq(targets.secret, read.text))),
     },
     signingKeys: {
       page: async ({ otherThan, afterId, limit }) => {

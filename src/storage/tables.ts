@@ -4,10 +4,16 @@
 import type { Kit } from './kit.ts'
 import { activationTables } from './tables-activation.ts'
 import { catalogTables } from './tables-catalog.ts'
+import { notificationTables } from './tables-notification.ts'
 import { operationsTables } from './tables-operations.ts'
 
 export function defineTables(kit: Kit) {
-  return { ...catalogTables(kit), ...activationTables(kit), ...operationsTables(kit) }
+  return {
+    ...catalogTables(kit),
+    ...activationTables(kit),
+    ...operationsTables(kit),
+    ...notificationTables(kit),
+  }
 }
 
 export type Tables = ReturnType<typeof defineTables>

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { estimateOf, type ProgressFacts, percentOf, rateOf } from '../../src/domain/progress.ts'
 import { checkJson, parseBigInt, parseDate, parseDateTime } from '../../src/graphql/scalars.ts'
-import { estimateOf, type ProgressFacts, percentOf, rateOf } from '../../src/graphql/types/progress.ts'
 
 describe('DateTime', () => {
   it('reads what it writes, for every moment from 1970 to 9999', () => {

@@ -42,7 +42,7 @@ async function withDatabase<T>(work: (database: ReturnType<typeof openSqlite>) =
   }
 }
 
-/** Accounts and a signing key, sealed with the key of the file. */
+/** Accounts, a notification target and a signing key, sealed with the key of the file. */
 const store = (accounts: number) =>
   withDatabase(async ({ db, tables, batch }) => {
     const vault = createVault(() => [key])
@@ -63,7 +63,14 @@ const store = (accounts: number) =>
       await batch([db.insert(tables.destinationAccounts).values(rows.slice(start, start + 500))])
     }
     const privateKey = vault.seal(secretOf('kid'), 'kid')
-    await batch([db.insert(tables.signingKeys).values({ id: 'kid', publicKey: {}, privateKey, createdAt })])
+    const target = { id: 'ntf_1', sandboxId: 'sbx_1', name: 'Pager', url: 'https://example.com/', createdAt }
+    const more = { events: [], dataflowIds: [], updatedAt: createdAt }
+    await batch([
+      db.insert(tables.signingKeys).values({ id: 'kid', publicKey: {}, privateKey, createdAt }),
+      db
+        .insert(tables.notificationTargets)
+        .values({ ...target, ...more, secret: vault.seal(secretOf('ntf_1'), 'ntf_1') }),
+    ])
   })
 
 /** Opens everything with the keys, and gives how many accounts there are. */
@@ -72,6 +79,8 @@ const opened = (keys: Keys) =>
     const vault = createVault(() => keys)
     const accounts = await db.select().from(tables.destinationAccounts)
     const [signing] = await db.select().from(tables.signingKeys)
+    const [target] = await db.select().from(tables.notificationTargets)
+    expect(vault.open(target?.secret ?? '', 'ntf_1')).toBe(secretOf('ntf_1'))
     for (const { id, secrets } of accounts) expect(vault.open(secrets ?? '', id)).toBe(secretOf(id))
     expect(vault.open(signing?.privateKey ?? '', 'kid')).toBe(secretOf('kid'))
     return accounts.length
@@ -88,6 +97,7 @@ it('seals all with a new key, which alone is left in the file, and a gateway sta
     code: 0,
     key: keyIdOf(newest),
     accounts: 250,
+    notificationTargets: 1,
     signingKeys: 1,
     unreadable: [],
   })
@@ -137,7 +147,7 @@ it('leaves one that is damaged as it is, and names it', async () => {
   const { code, stdout, stderr } = await cli.run(['secrets', 'rotate'])
   expect({ code, stdout }).toEqual({
     code: 0,
-    stdout: `sealed with the key ${keyIdOf(keysInFile()[0])}: 2 accounts, 1 signing keys\n`,
+    stdout: `sealed with the key ${keyIdOf(keysInFile()[0])}: 2 accounts, 1 notification targets, 1 signing keys\n`,
   })
   expect(stderr).toContain(`${idOf(1)} cannot be opened: what was sealed is damaged`)
   expect(keysInFile()).toHaveLength(1)

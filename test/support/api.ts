@@ -17,6 +17,7 @@ import { auditService } from '../../src/services/audit.ts'
 import { dataflowService } from '../../src/services/dataflow.ts'
 import { destinationService } from '../../src/services/destination.ts'
 import { destinationAccountService } from '../../src/services/destination-account.ts'
+import { notificationTargetService } from '../../src/services/notification-target.ts'
 import { profileService } from '../../src/services/profile.ts'
 import { runService } from '../../src/services/run.ts'
 import { sandboxService } from '../../src/services/sandbox.ts'
@@ -98,6 +99,7 @@ export async function testGateway(
     dataflow: dataflowService(ctx),
     activation: activationService(ctx),
     run: runService(ctx),
+    notificationTarget: notificationTargetService(ctx),
     profile: profileService(ctx),
     token: tokenService(ctx, options.trustedIssuer),
     sandbox: sandboxService(ctx),

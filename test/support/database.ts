@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { createMessenger } from '../../src/destinations/messenger.ts'
 import { driverRegistry } from '../../src/destinations/registry.ts'
 import type { Session } from '../../src/domain/access.ts'
 import type { Guardrails, Logger } from '../../src/domain/ports.ts'
@@ -80,6 +81,7 @@ export async function testDatabase(): Promise<TestDatabase> {
       guardrails,
       drivers: driverRegistry({ exportRoot, outbound: toLoopback }),
       vault: createVault(() => [secretsKey]),
+      messenger: createMessenger(toLoopback),
     },
     setTime: (time) => {
       now = time

@@ -77,6 +77,7 @@ export async function fullWorld(gateway: TestGateway, store: HttpStore, sandboxN
       SegmentMapping: run.mappingId,
       Activation: run.activationId!,
       Run: run.id,
+      NotificationTarget: await addNotificationTarget(scene, dataflow.id),
     },
   }
 }
@@ -147,6 +148,22 @@ async function addToken({ newId, session, write, db, tables, at }: Scene, destin
   const row = { id, ...who, clientId: `cli_${id}`, secretHash: id, destinationIds: [destinationId], ...times }
   await write(db.insert(tables.apiTokens).values(row))
   return id
+}
+
+async function addNotificationTarget(
+  { services, session, write, db, tables, at }: Scene,
+  dataflowId: string,
+) {
+  const { target } = await services.notificationTarget.create(session, {
+    name: 'Pager',
+    url: 'http://127.0.0.1:9/hook',
+    events: ['FAILURE'],
+    dataflowIds: [dataflowId],
+  })
+  const { notificationTargets: targets } = tables
+  const facts = { failingSince: at, lastError: 'It was down.', lastDeliveredAt: at }
+  await write(db.update(targets).set(facts).where(eq(targets.id, target.id)))
+  return target.id
 }
 
 type Maker = ReturnType<typeof makerOf>

@@ -33,7 +33,7 @@ export async function happen(
       .update(runs)
       .set({ ...change, eventSeq: sql`${runs.eventSeq} + 1` })
       .where(eq(runs.id, runId)),
-    appendEvent(database, { runId, type, message, at: now }),
+    ...appendEvent(database, { runId, type, message, at: now }),
   ])
   announceRun(database, runId)
 }

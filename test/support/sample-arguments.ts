@@ -45,6 +45,12 @@ export function sampleArguments(gateway: TestGateway, full: FullWorld): Record<s
     return (await destinationAccount.create(full.session, input)).id
   }
 
+  const freshTarget = async () => {
+    const input = { name: 'New', url: 'http://127.0.0.1:9', events: ['START' as const] }
+    const { target } = await gateway.parts.services.notificationTarget.create(full.session, input)
+    return `id: "${target.id}"`
+  }
+
   return {
     'Query.node': Object.values(ids).map((id) => `id: "${id}"`),
     'Query.nodes': [`ids: ${JSON.stringify(Object.values(ids))}`],
@@ -52,6 +58,7 @@ export function sampleArguments(gateway: TestGateway, full: FullWorld): Record<s
     'Query.dataflow': [`id: "${ids.Dataflow}"`],
     'Query.destination': [`id: "${ids.Destination}"`],
     'Query.destinationAccount': [`id: "${ids.DestinationAccount}"`],
+    'Query.notificationTarget': [`id: "${ids.NotificationTarget}"`],
     'Query.run': [`id: "${ids.Run}"`],
     'Query.segment': [`id: "${ids.Segment}"`],
     'Query.segmentationJob': [`id: "${ids.SegmentationJob}"`],
@@ -113,6 +120,16 @@ export function sampleArguments(gateway: TestGateway, full: FullWorld): Record<s
       async () => `id: "${await freshAccount()}"`,
     ],
     'Mutation.removeDestinationAccount': [async () => `id: "${await freshAccount()}"`, 'id: "acc_x"'],
+    'Mutation.createNotificationTarget': [
+      () => `input: { name: "${name()}", url: "http://127.0.0.1:9", events: [FAILURE] }`,
+      'input: { name: "", url: "x", events: [] }',
+    ],
+    'Mutation.updateNotificationTarget': [
+      `input: { id: "${ids.NotificationTarget}", events: [START] }`,
+      'input: { id: "ntf_x" }',
+    ],
+    'Mutation.deleteNotificationTarget': [freshTarget, 'id: "ntf_x"'],
+    'Mutation.testNotificationTarget': [`id: "${ids.NotificationTarget}"`, 'id: "ntf_x"'],
     'Mutation.createDestination': [
       () => `input: { name: "${name()}", type: "LOCAL_DIRECTORY", settings: { path: "${name()}" } }`,
       () =>

@@ -25,6 +25,8 @@ export interface WebhookReceiver {
   port: number
   /** The body of each message that was taken, by its id. */
   messages: Map<string, ReceivedMessage>
+  /** The same of every kind, tests and notifications included. */
+  taken: Map<string, { type: string; timestamp: string; data: unknown }>
   /** `id body` of every request that came, in turn, with a right signature or not. */
   requests: string[]
   headers: http.IncomingHttpHeaders[]
@@ -68,6 +70,7 @@ export async function webhookReceiver(secret = SECRET): Promise<WebhookReceiver>
       return { status: 401, body: `a wrong signature: ${headers['webhook-signature']}` }
     }
     const message = JSON.parse(body) as ReceivedMessage
+    receiver.taken.set(id, message)
     if (message.type === 'profiles.activated') receiver.messages.set(id, message)
     receiver.onTaken()
     return { status: 204 }
@@ -76,6 +79,7 @@ export async function webhookReceiver(secret = SECRET): Promise<WebhookReceiver>
     url: '',
     port: 0,
     messages: new Map(),
+    taken: new Map(),
     requests: [],
     headers: [],
     answers: [],

@@ -91,7 +91,7 @@ it('keeps nothing for a reader that takes nothing, and lets it go in the end', a
   for (let seq = 2; seq <= 300; seq += 1) {
     await database.batch([
       database.db.update(runs).set({ eventSeq: seq }),
-      appendEvent(database, { runId, type: 'PROGRESS', message: large, at: new Date() }),
+      ...appendEvent(database, { runId, type: 'PROGRESS', message: large, at: new Date() }),
     ])
   }
   let pulled = 0

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import type { DeliveryTarget, Driver, ProfileDelivery } from '../driver.ts'
+import type { DeliveryTarget, Driver, OpenAccount, ProfileDelivery } from '../driver.ts'
 import type { Outbound } from '../outbound.ts'
-import { firstMessage, testMessage } from './message.ts'
-import { endpointOf, post } from './post.ts'
-import { isSigningSecret } from './signature.ts'
+import { type Endpoint, post, testMessage } from '../webhook-post.ts'
+import { isSigningSecret } from '../webhook-signature.ts'
+import { firstMessage } from './message.ts'
 
 const secret = (name: string) =>
   z
@@ -13,6 +13,9 @@ const secret = (name: string) =>
 
 /** The scheme recommends 15 to 30 seconds. */
 const ANSWER_MS = 30_000
+
+const endpointOf = ({ settings, secrets }: OpenAccount) =>
+  ({ ...settings, ...secrets }) as unknown as Endpoint // both parsed by the schemas below when they were stored
 
 interface WebhookOptions {
   outbound: Outbound

@@ -1,16 +1,12 @@
 // What is sent: as many profiles as fit into one message.
 import { createHash } from 'node:crypto'
 import type { DeliveryTarget, RefusedProfile, SentProfile } from '../driver.ts'
+import type { Message } from '../webhook-post.ts'
 
 export const MAX_MESSAGE_BYTES = 256 * 1024
 
-export interface Message {
-  /** The same for the same profiles of a run, and for no others: by it a receiver knows a repetition. */
-  id: string
-  body: string
-}
 export interface Batch {
-  /** Null when nothing is left to send. */
+  /** Its id is the same for the same profiles of a run, and for no others. Null when nothing is left to send. */
   message: Message | null
   refused: RefusedProfile[]
   /** How many of the profiles given it deals with. */
@@ -46,14 +42,6 @@ export function firstMessage(run: Run, profiles: readonly SentProfile[]): Batch 
   // Not of the first profile alone: profiles change between two attempts, and who was sent must be known by the id.
   const digest = createHash('sha256').update(body).digest('hex').slice(0, 16)
   return { message: { id: `${run.runId}_${first}_${digest}`, body }, refused, taken }
-}
-
-/** What a login sends, for which nothing is to be done. */
-export function testMessage(id: string, at: Date): Message {
-  return {
-    id: `test_${id}`,
-    body: JSON.stringify({ type: 'endpoint.tested', timestamp: at.toISOString(), data: {} }),
-  }
 }
 
 /** Everything before and after the profiles. */

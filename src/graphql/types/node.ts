@@ -16,6 +16,7 @@ const TYPE_NAMES: Record<Noun, string> = {
   segmentMapping: 'SegmentMapping',
   activation: 'Activation',
   run: 'Run',
+  notificationTarget: 'NotificationTarget',
 }
 const NOUNS = new Map<string, Noun>()
 // Object.entries widens the keys of a record to string.

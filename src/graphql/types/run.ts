@@ -1,7 +1,6 @@
 import { authorize } from '../../domain/access.ts'
-import type { RunStatus } from '../../domain/model.ts'
+import { type ProgressFacts, runStateOf } from '../../domain/progress.ts'
 import { encodeLogCursor } from '../../storage/log-cursor.ts'
-import { TERMINAL_STATUSES } from '../../storage/run-event.ts'
 import type { Row } from '../../storage/tables.ts'
 import { builder } from '../builder.ts'
 import { pageArgs } from '../connection.ts'
@@ -20,7 +19,7 @@ import {
 import { reads, readsEach, selectionOf } from '../selection.ts'
 import { trigger } from './common.ts'
 import { node } from './node.ts'
-import { type ProgressFacts, progress, runFailure } from './progress.ts'
+import { progress, runFailure } from './progress.ts'
 import { decodeRejectionFilter, rejectionFilter } from './rejection.ts'
 import { runMode, runPhase, runStatus } from './run-enums.ts'
 import { runFilter, runOrder } from './run-filter.ts'
@@ -116,12 +115,7 @@ run.implement({
 type Counted = Pick<Row<'runs'>, (typeof COUNTED)[number]>
 /** The progress of a run, now or as one of its events tells it. */
 export function progressOf(row: Counted, times: { at: Date; startedAt: Date | null }): ProgressFacts {
-  return { ...row, ...times, state: stateOf(row.status) }
-}
-
-function stateOf(status: RunStatus): ProgressFacts['state'] {
-  if (TERMINAL_STATUSES.includes(status)) return 'DONE'
-  return status === 'QUEUED' ? 'WAITING' : 'RUNNING'
+  return { ...row, ...times, state: runStateOf(row.status) }
 }
 
 objectQuery({ noun: 'run', type: run, action: 'mappings:read' })

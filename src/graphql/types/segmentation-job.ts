@@ -1,10 +1,11 @@
 import type { JobStatus } from '../../domain/model.ts'
+import type { ProgressFacts } from '../../domain/progress.ts'
 import { builder } from '../builder.ts'
 import { objectQuery } from '../object-query.ts'
 import { segmentationJob } from '../refs.ts'
 import { trigger } from './common.ts'
 import { node } from './node.ts'
-import { type ProgressFacts, progress, runFailure } from './progress.ts'
+import { progress, runFailure } from './progress.ts'
 
 const jobStatus = builder.enumType('JobStatus', {
   description: 'How a segmentation job stands.',

@@ -1,13 +1,12 @@
-// One message to the endpoint, and what its answer means.
-import { oneLine } from '../../domain/text.ts'
-import { beginningOf } from '../answer-text.ts'
-import { DeliveryError, type OpenAccount } from '../driver.ts'
-import type { Outbound } from '../outbound.ts'
-import { noAnswer } from '../outbound-error.ts'
-import { retryAfterMs } from '../retry-after.ts'
-import { withoutValues } from '../without-values.ts'
-import type { Message } from './message.ts'
-import { signedHeaders } from './signature.ts'
+// One signed message to an endpoint after the scheme of Standard Webhooks, and what the answer means.
+import { oneLine } from '../domain/text.ts'
+import { beginningOf } from './answer-text.ts'
+import { DeliveryError } from './driver.ts'
+import type { Outbound } from './outbound.ts'
+import { noAnswer } from './outbound-error.ts'
+import { retryAfterMs } from './retry-after.ts'
+import { signedHeaders } from './webhook-signature.ts'
+import { withoutValues } from './without-values.ts'
 
 const ANSWER_BYTES = 4 * 1024
 const MAX_WORDS = 300
@@ -18,8 +17,11 @@ export interface Endpoint {
   previousSecret?: string
   bearerToken?: string
 }
-export const endpointOf = ({ settings, secrets }: OpenAccount) =>
-  ({ ...settings, ...secrets }) as unknown as Endpoint // both parsed by the driver's schemas when they were stored
+export interface Message {
+  /** The same in every repetition, and of no other message: by it a receiver knows one. */
+  id: string
+  body: string
+}
 
 export interface PostContext {
   endpoint: Endpoint
@@ -75,11 +77,18 @@ function failureOf(response: Response, words: string): DeliveryError {
   const final = { retryable: false }
   if (status === 401 || status === 403) return new DeliveryError('REFUSED_LOGIN', message, final)
   if (status === 410) {
-    const gone =
-      'The endpoint answered 410: it wants no more messages. Remove the destination, or correct the URL.'
+    const gone = 'The endpoint answered 410: it wants no more messages. Remove it here, or correct the URL.'
     return new DeliveryError('REFUSED_WRITE', gone, final)
   }
   if (status >= 400) return new DeliveryError('REFUSED_WRITE', message, final)
   const redirect = `The endpoint answered ${status}, and redirects are not followed. Enter the URL that it leads to.`
   return new DeliveryError('BAD_SETTINGS', redirect, final)
+}
+
+/** What is sent to see whether an endpoint takes messages: nothing is to be done for it. */
+export function testMessage(id: string, at: Date): Message {
+  return {
+    id: `test_${id}`,
+    body: JSON.stringify({ type: 'endpoint.tested', timestamp: at.toISOString(), data: {} }),
+  }
 }

@@ -1,5 +1,5 @@
 // The signature of Standard Webhooks 1.0.0, symmetric: HMAC-SHA256 over id, moment and body.
-import { createHmac } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 
 const PREFIX = 'whsec_'
 const [MIN_BYTES, MAX_BYTES] = [24, 64]
@@ -11,6 +11,9 @@ export function isSigningSecret(text: string): boolean {
   const isWhole = key.toString('base64') === text.slice(PREFIX.length)
   return isWhole && key.length >= MIN_BYTES && key.length <= MAX_BYTES
 }
+
+/** A new one. */
+export const newSigningSecret = (): string => PREFIX + randomBytes(32).toString('base64')
 
 /** The headers of a message, signed with each of the secrets, so that its receiver can change from one to the next. */
 export function signedHeaders(
