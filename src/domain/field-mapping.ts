@@ -1,5 +1,6 @@
 // Which attributes a dataflow sends, and under which names.
 import { invalid, type UserError } from './errors.ts'
+import { isMembershipStatus } from './membership.ts'
 import type { FieldMapping } from './model.ts'
 import { checkPath, checkText, MAX_NAME } from './text.ts'
 
@@ -64,6 +65,10 @@ export function checkDeduplicateBy(options: {
     return [{ code: 'LIMIT_EXCEEDED', message, path, limit: MAX_DEDUPLICATE, requested }]
   }
   return deduplicateBy.flatMap((source, index) => {
+    if (isMembershipStatus(source)) {
+      const message = 'The status of the membership tells no profiles apart: deduplicate by attributes.'
+      return [invalid(path ? [...path, String(index)] : fieldsPath, message)]
+    }
     if (fields.some((field) => field.source === source)) return []
     const message = 'Profiles are deduplicated by attributes that are the source of a field of the dataflow.'
     return [invalid(path ? [...path, String(index)] : fieldsPath, message)]

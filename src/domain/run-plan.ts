@@ -1,6 +1,7 @@
 // What a run pins when it is made, so that later edits do not change what it sends.
 import { columnTypeOf, hasSchema } from './file-format.ts'
 import { DEFAULT_TEMPLATE, isStaticTemplate, renderFilename } from './filename.ts'
+import { isMembershipStatus } from './membership.ts'
 import type { FieldMapping, FileFormat, PlannedField, RunPlan } from './model.ts'
 import type { AttributeType } from './value-type.ts'
 
@@ -88,7 +89,10 @@ export function withOwnName(plan: RunPlan, runId: string): RunPlan {
 const suffix = (runId: string): string => `_${runId}`
 
 const typed = (fields: FieldMapping[], types: AttributeTypes): PlannedField[] =>
-  fields.map((field) => ({ ...field, type: columnTypeOf(types.get(field.source)) }))
+  fields.map((field) => {
+    const type = isMembershipStatus(field.source) ? undefined : types.get(field.source)
+    return { ...field, type: columnTypeOf(type) }
+  })
 
 function pinDestination({ id, name, type, settings, accountId }: PlannedDestination) {
   return { destination: { id, name, type, settings }, accountId }

@@ -11,6 +11,7 @@ import { note } from '../storage/deed.ts'
 import { runStore } from '../storage/run.ts'
 import { runCancel } from '../storage/run-cancel.ts'
 import { announceRun, TERMINAL_STATUSES } from '../storage/run-event.ts'
+import { keepSent } from '../storage/run-sent.ts'
 import type { NewRow, Row } from '../storage/tables.ts'
 import { type LoadedFacts, loadFacts } from './activation-facts.ts'
 import { type ActivationContext, DEFAULT_ORGANIZATION } from './activation-runs.ts'
@@ -48,11 +49,19 @@ export function runService(ctx: ActivationContext) {
       const facts = await loadFacts(ctx, session, request)
       const errors = retryViolations(facts).map((error) => asUserError(error, earlier))
       if (errors.length > 0) throw new Refusal(errors)
+      const mapping = facts.mappings.get(pairKey(dataflowId, segmentId))
+      if (!mapping) throw new Error(`the guardrails let ${earlier.id} pass without its mapping`)
+      requireNewest(earlier, mapping)
       await requireSnapshot(ctx, earlier)
-      const run = repeat(ctx, { earlier, selection, facts, session })
+      const run = repeat(ctx, { earlier, selection, facts, mapping, session })
       const { keepTargets, keepUnscheduled } = activationStore(database)
       note('run', run.id, { after: run })
-      await database.batch([...keepTargets([run]), keepUnscheduled([run]), ...store.insertQueued(run)])
+      await database.batch([
+        ...keepTargets([run]),
+        keepUnscheduled([run]),
+        keepSent(database, mapping),
+        ...store.insertQueued(run),
+      ])
       announceRun(database, run.id)
       database.wake.notify('runs')
       return find(session, run.id)
@@ -90,7 +99,8 @@ export function runService(ctx: ActivationContext) {
 
     /**
      * Queues a new run of an ended one: the same segment, snapshot and fields, to the destination as it is set now. One
-     * that sends profiles goes on where an unsuccessful one stood, unless the destination is another now.
+     * that sends profiles goes on where an unsuccessful one stood, unless the destination is another now. An increment stays
+     * one, and the next is compared with it.
      * @throws Refusal NOT_FOUND, or CONFLICT with the id of what stands in the way
      */
     retry: (session: Session, id: string): Promise<Row<'runs'>> =>
@@ -131,8 +141,17 @@ function refuseRetrying(run: Row<'runs'>): void {
   throw conflict(run.id, message)
 }
 
+/** An increment says what is different from what the destination has: sent after a later one, it would undo that. */
+function requireNewest({ id, plan }: Row<'runs'>, mapping: Row<'segmentMappings'>): void {
+  const { sentSnapshotId } = mapping
+  const isNewest = sentSnapshotId === plan.since?.id || sentSnapshotId === plan.snapshot.id
+  if (plan.since === undefined || isNewest) return
+  const message = `Run ${id} is an increment, and the destination has received a later one since, or the increments begin anew: sent again, it would undo what came after it. Activate the segment to send it as a whole.`
+  throw conflict(mapping.id, message)
+}
+
 async function requireSnapshot({ database }: ActivationContext, run: Row<'runs'>) {
-  if (await activationFactsStore(database).isSnapshotKept(run)) return
+  if (await activationFactsStore(database).areSnapshotsKept(run)) return
   const { plan, segmentId } = run
   const message = `The members that this run sent are not kept any more, because segment ${JSON.stringify(plan.segment.name)} was evaluated since. Activate the segment anew.`
   throw conflict(segmentId, message)
@@ -140,13 +159,18 @@ async function requireSnapshot({ database }: ActivationContext, run: Row<'runs'>
 
 function repeat(
   ctx: ActivationContext,
-  options: { earlier: Row<'runs'>; selection: Selection; facts: LoadedFacts; session: Session },
+  options: {
+    earlier: Row<'runs'>
+    selection: Selection
+    facts: LoadedFacts
+    mapping: Row<'segmentMappings'>
+    session: Session
+  },
 ) {
-  const { earlier, selection, facts, session } = options
+  const { earlier, selection, facts, mapping, session } = options
   const { total, ...part } = selection
   const dataflow = facts.dataflows.get(earlier.dataflowId)
-  const mapping = facts.mappings.get(pairKey(earlier.dataflowId, earlier.segmentId))
-  if (!dataflow || !mapping) throw new Error(`the guardrails let ${earlier.id} pass without its facts`)
+  if (!dataflow) throw new Error(`the guardrails let ${earlier.id} pass without its dataflow`)
   const runId = ctx.newId('run')
   const { filenameTemplate } = mapping
   const { organizationName = DEFAULT_ORGANIZATION } = ctx

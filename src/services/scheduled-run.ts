@@ -9,6 +9,7 @@ import { activationStore } from '../storage/activation.ts'
 import { StaleWrite } from '../storage/database.ts'
 import { type QueuedRun, runStore } from '../storage/run.ts'
 import { announceRun } from '../storage/run-event.ts'
+import { keepSent } from '../storage/run-sent.ts'
 import { sandboxStore } from '../storage/sandbox.ts'
 import { type ScheduledMapping, scheduleStore } from '../storage/schedule.ts'
 import { snapshotStore } from '../storage/snapshot.ts'
@@ -57,6 +58,7 @@ export function scheduledRunService(ctx: ActivationContext) {
       await database.batch([
         ...activationStore(database).keepTargets([run]),
         schedules.moveOn(mapping, slot.dueAt),
+        keepSent(database, found.mapping),
         ...store.insertQueued(run, storyOf({ ...slot, isLate: run.isLate, waitsFor })),
         ...(failure ? store.failQueued(run, failure) : []),
       ])

@@ -1,4 +1,5 @@
 import { type ActivationRequest, pairKey, type UnfilledField } from '../domain/activation.ts'
+import { isMembershipStatus } from '../domain/membership.ts'
 import type { ActivationRows } from '../storage/activation-facts.ts'
 import { membershipStore } from '../storage/membership.ts'
 import type { ServiceContext } from './context.ts'
@@ -21,7 +22,7 @@ export async function unfilledFields(
     if (!dataflow || !snapshot || snapshot.profileCount === 0 || found.has(dataflowId)) continue
     const required = drivers.find(dataflow.destination.type)?.fields.filter((field) => field.required) ?? []
     for (const { target, source } of dataflow.fields) {
-      if (!required.some(({ name }) => name === target)) continue
+      if (isMembershipStatus(source) || !required.some(({ name }) => name === target)) continue
       if (await store.someMemberHas(snapshot.version, source)) continue
       unfilled.set(pairKey(dataflowId, segmentId), { target, source })
       found.add(dataflowId)

@@ -4,6 +4,7 @@ import { type ActivationRequest, pairKey } from '../domain/activation.ts'
 import type { Database } from './database.ts'
 import { plausibleIds } from './filter.ts'
 import { runStore } from './run.ts'
+import { isComparedWith } from './run-sent.ts'
 import type { Row } from './tables.ts'
 
 export type ActivationRows = Awaited<ReturnType<ReturnType<typeof activationFactsStore>['load']>>
@@ -43,18 +44,25 @@ export function activationFactsStore(database: Database) {
     },
 
     /**
-     * Whether every member of the run's snapshot is still there: the versions before the previous one are cleaned up,
-     * at any time and in slices.
+     * Whether every member of the run's snapshot is still there, and of the one that it is compared with: versions before
+     * the previous one are cleaned up, at any time and in slices, unless a later increment is compared with them.
      */
-    async isSnapshotKept(run: Pick<Row<'runs'>, 'sandboxId' | 'segmentId' | 'snapshotId'>): Promise<boolean> {
-      const { snapshots } = database.tables
+    async areSnapshotsKept(
+      run: Pick<Row<'runs'>, 'sandboxId' | 'segmentId' | 'snapshotId' | 'plan'>,
+    ): Promise<boolean> {
+      const { snapshots, segmentMappings: mappings } = database.tables
       const kept = await database.db
         .select({ id: snapshots.id })
         .from(snapshots)
         .where(and(eq(snapshots.sandboxId, run.sandboxId), eq(snapshots.segmentId, run.segmentId)))
         .orderBy(desc(snapshots.evaluatedAt), desc(snapshots.id))
         .limit(2)
-      return kept.some(({ id }) => id === run.snapshotId)
+      const sent = await database.db
+        .select({ id: mappings.sentSnapshotId })
+        .from(mappings)
+        .where(and(eq(mappings.segmentId, run.segmentId), isComparedWith(database.tables)))
+      const ids = new Set([...kept, ...sent].map(({ id }) => id))
+      return ids.has(run.snapshotId) && (!run.plan.since || ids.has(run.plan.since.id))
     },
   }
 }

@@ -2,7 +2,8 @@
 // else up.
 import { and, asc, desc, eq, gt, inArray, lte, ne, type SQL, sql } from 'drizzle-orm'
 import type { Database, Query } from './database.ts'
-import { ACTIVE_STATUSES } from './run-event.ts'
+import { ACTIVE_STATUSES, isActive } from './run-event.ts'
+import { isComparedWith } from './run-sent.ts'
 import { UNFINISHED } from './snapshot.ts'
 
 const ROWS_A_SLICE = 5_000
@@ -17,7 +18,7 @@ export interface IdRange {
 
 export function membershipStore(database: Database) {
   const { db, tables } = database
-  const { members, profiles, runs, segments, segmentationJobs, snapshots } = tables
+  const { members, profiles, runs, segments, segmentMappings, segmentationJobs, snapshots } = tables
 
   return {
     /** Smallest and largest id and number of the profiles under the condition; off the event loop. */
@@ -73,7 +74,10 @@ export function membershipStore(database: Database) {
       return row?.count ?? 0
     },
 
-    /** Versions that nobody reads: not of the latest two snapshots of a segment, of an active run, or being written. */
+    /**
+     * Versions that nobody reads: not of the latest two snapshots of a segment, of an active run, being written, or what
+     * the next increment of a mapping is compared with.
+     */
     async unneededVersions(): Promise<number[]> {
       const ranked = db
         .select({
@@ -103,7 +107,18 @@ export function membershipStore(database: Database) {
         .from(runs)
         .innerJoin(snapshots, eq(snapshots.id, runs.snapshotId))
         .where(inArray(runs.status, ACTIVE_STATUSES))
-      const needed = new Set([...beingWritten, ...latest, ...pinned].map(({ version }) => Number(version)))
+      const sent = await db
+        .select({ version: snapshots.version })
+        .from(segmentMappings)
+        .innerJoin(snapshots, eq(snapshots.id, segmentMappings.sentSnapshotId))
+        .where(isComparedWith(tables))
+      const increments = await db
+        .select({ plan: runs.plan })
+        .from(runs)
+        .where(and(isActive(tables), eq(runs.mode, 'INCREMENTAL')))
+      const compared = increments.flatMap(({ plan }) => plan.since ?? [])
+      const all = [...beingWritten, ...latest, ...pinned, ...sent, ...compared]
+      const needed = new Set(all.map(({ version }) => Number(version)))
       return present.filter((version) => !needed.has(version))
     },
 

@@ -1,5 +1,7 @@
 // Profiles, their identity namespaces, and what is known of their attributes.
 import { and, eq, exists, inArray, isNotNull, not, notExists, or, type SQL, sql } from 'drizzle-orm'
+import { isMembershipStatus } from '../domain/membership.ts'
+import type { RunPlan } from '../domain/model.ts'
 import type { AttributeType } from '../domain/value-type.ts'
 import { chunks } from './chunks.ts'
 import type { Database, ExpectingQuery, Query } from './database.ts'
@@ -28,24 +30,40 @@ export function profileStore(database: Database) {
       .set({ profilesVersion: sql`${sandboxes.profilesVersion} + 1` })
       .where(eq(sandboxes.id, sandboxId))
 
-  /** The snapshot that the run pinned has the profile. Looked up run by run: members are far too many to scan. */
-  const hasMember = (profileId: number): SQL =>
-    exists(
-      db
-        .select({ id: snapshots.id })
-        .from(snapshots)
-        .innerJoin(members, eq(members.version, snapshots.version))
-        .where(and(eq(snapshots.id, runs.snapshotId), eq(members.profileId, profileId))),
-    )
+  /**
+   * The snapshot that the run pinned has the profile; of an increment, any of the segment: it sends those that left, too.
+   * Looked up run by run: members are far too many to scan.
+   */
+  const mayHave = (profileId: number): SQL | undefined => {
+    const hasMember = (ofRun: SQL | undefined) =>
+      exists(
+        db
+          .select({ id: snapshots.id })
+          .from(snapshots)
+          .innerJoin(members, eq(members.version, snapshots.version))
+          .where(and(ofRun, eq(members.profileId, profileId))),
+      )
+    const ofSegment = hasMember(eq(snapshots.segmentId, runs.segmentId))
+    return or(hasMember(eq(snapshots.id, runs.snapshotId)), and(eq(runs.mode, 'INCREMENTAL'), ofSegment))
+  }
 
-  /** Those of the runs that send the profile: a run of what an earlier one was refused sends only that. */
+  /** Which of the versions have the profile. */
+  const versionsWith = async (profileId: number, versions: number[]): Promise<Set<number>> => {
+    const rows = await db
+      .select({ version: members.version })
+      .from(members)
+      .where(and(inArray(members.version, [...new Set(versions)]), eq(members.profileId, profileId)))
+    return new Set(rows.map(({ version }) => version))
+  }
+
+  /** Those of the runs that send the profile: increments, and runs of what an earlier one was refused, send only a part. */
   const sending = async (runIds: string[], profileId: number): Promise<string[]> => {
     const others = new Set<string>()
     for (const ids of chunks(runIds, IDS_A_STATEMENT)) {
       const parts = await db
         .select({ id: runs.id, plan: runs.plan })
         .from(runs)
-        .where(and(inArray(runs.id, ids), isNotNull(runs.retryOf)))
+        .where(and(inArray(runs.id, ids), or(isNotNull(runs.retryOf), eq(runs.mode, 'INCREMENTAL'))))
       const refusals = await db
         .select({ runId: rejections.runId })
         .from(rejections)
@@ -60,7 +78,14 @@ export function profileStore(database: Database) {
           ),
         )
       const refusedIn = new Set(refusals.map(({ runId }) => runId))
-      for (const { id, plan } of parts) if (plan.refusedIn && !refusedIn.has(plan.refusedIn)) others.add(id)
+      const versions = parts.flatMap(({ plan }) =>
+        plan.since ? [plan.since.version, plan.snapshot.version] : [],
+      )
+      const having = await versionsWith(profileId, versions)
+      for (const { id, plan } of parts) {
+        const isSent = plan.refusedIn ? refusedIn.has(plan.refusedIn) : maySend(plan, having)
+        if (!isSent) others.add(id)
+      }
     }
     return runIds.filter((id) => !others.has(id))
   }
@@ -156,7 +181,7 @@ export function profileStore(database: Database) {
             and(
               eq(runs.sandboxId, sandboxId),
               inArray(runs.status, ['SUCCESS', 'PROCESSING', 'CANCELLING']),
-              hasMember(profileId),
+              mayHave(profileId),
               notExists(rejected),
             ),
           ),
@@ -226,7 +251,7 @@ export function profileStore(database: Database) {
               eq(runs.sandboxId, sandboxId),
               inArray(runs.status, ['PROCESSING', 'CANCELLING']),
               or(inArray(runs.phase, ['WAITING', 'READING', 'DELIVERING']), sendsProfiles(tables)),
-              hasMember(profileId),
+              mayHave(profileId),
             ),
           ),
         db
@@ -242,4 +267,12 @@ export function profileStore(database: Database) {
       ]
     },
   }
+}
+
+/** Whether a run sends a profile that these versions have. By key, one that stayed may take the place of one that left. */
+function maySend({ since, snapshot, fields, deduplicateBy }: RunPlan, having: ReadonlySet<number>): boolean {
+  if (!since) return true
+  const [isMember, wasMember] = [having.has(snapshot.version), having.has(since.version)]
+  if (isMember) return !wasMember || deduplicateBy.length > 0
+  return wasMember && fields.some(({ source }) => isMembershipStatus(source))
 }

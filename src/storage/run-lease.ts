@@ -13,6 +13,7 @@ import { type Database, type ExpectingQuery, type Query, StaleWrite } from './da
 import { isLeft, leaseUntil } from './lease.ts'
 import { announceRun, appendEvent, isActive } from './run-event.ts'
 import { runRejections } from './run-rejections.ts'
+import { sentWith } from './run-sent.ts'
 import type { NewRow, Row } from './tables.ts'
 
 /** A claimed run: what identifies the claim in every later write. */
@@ -51,6 +52,14 @@ export function runLease(database: Database, processId: string) {
   const waitsForAdHoc = sql`(${runs.status} = 'QUEUED' and ${runs.trigger} = 'SCHEDULED' and exists (
     select 1 from ${runs} as other where other.segment_id = ${runs.segmentId} and other.trigger = 'AD_HOC'
       and other.status in ('QUEUED', 'PROCESSING', 'CANCELLING')))`
+
+  const found = async ({ runId, fence }: Claim): Promise<Row<'runs'> | null> => {
+    const [run] = await db
+      .select()
+      .from(runs)
+      .where(and(eq(runs.id, runId), eq(runs.fence, fence)))
+    return run ?? null
+  }
 
   return {
     ...runRejections(database, held),
@@ -103,13 +112,7 @@ export function runLease(database: Database, processId: string) {
     },
 
     /** What was last written down of the claim's run; null when it is lost. */
-    async found({ runId, fence }: Claim): Promise<Row<'runs'> | null> {
-      const [run] = await db
-        .select()
-        .from(runs)
-        .where(and(eq(runs.id, runId), eq(runs.fence, fence)))
-      return run ?? null
-    },
+    found,
 
     /** How the claim stands. Lost: another worker has the run, or it has ended. */
     async standing(claim: Claim): Promise<'held' | 'cancelling' | 'lost'> {
@@ -172,7 +175,7 @@ export function runLease(database: Database, processId: string) {
 
     /**
      * Ends the run. SUCCESS and FAILED only from PROCESSING, CANCELLED only from CANCELLING. With the counters of its
-     * checkpoint it keeps that, for a retry that goes on from there.
+     * checkpoint it keeps that, for a retry that goes on from there. From a success on, increments begin where it ends.
      */
     async end(claim: Claim, outcome: Outcome, at: Date): Promise<void> {
       const change: Change = {
@@ -187,7 +190,9 @@ export function runLease(database: Database, processId: string) {
       const type = outcome.status === 'SUCCESS' ? 'SUCCEEDED' : outcome.status
       const message = outcome.status === 'FAILED' ? { message: outcome.error.message } : {}
       const from: Row<'runs'>['status'] = outcome.status === 'CANCELLED' ? 'CANCELLING' : 'PROCESSING'
-      await database.batch(logged(claim, change, { type, at, ...message }, [from]))
+      const run = outcome.status === 'SUCCESS' ? await found(claim) : null
+      const sent = run ? await sentWith(database, run) : []
+      await database.batch([...logged(claim, change, { type, at, ...message }, [from]), ...sent])
       announceRun(database, claim.runId)
       database.wake.notify('runs')
     },

@@ -6,6 +6,7 @@ import type { ExportQuery } from '../../src/storage/capabilities.ts'
 import { openExportReader } from '../../src/storage/export-reader.ts'
 import { newId } from '../../src/storage/ids.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { randomNumbers } from '../support/random.ts'
 import { addProfiles } from '../support/segments.ts'
 
 interface Person {
@@ -221,7 +222,7 @@ describe('an increment on what was sent', () => {
   }
 
   it.each([false, true])('gives exactly the file of all members; by key: %s', async (isKeyed) => {
-    const random = seeded(isKeyed ? 7 : 8)
+    const random = randomNumbers(isKeyed ? 7 : 8)
     const them = Array.from({ length: 60 }, (_, index): Person & { id: number } => ({
       id: index,
       ...(random() < 0.9 && { email: `${Math.floor(random() * 25)}@x` }),
@@ -251,12 +252,3 @@ describe('an increment on what was sent', () => {
 })
 
 const sorted = (rows: Map<unknown, unknown>) => [...rows].map((row) => JSON.stringify(row)).sort()
-
-/** Numbers in [0, 1), the same for every run of the test. */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648
-    return state / 2_147_483_648
-  }
-}
