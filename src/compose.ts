@@ -83,16 +83,16 @@ export async function compose(
   }
   const { guardrails, maxSubscriptionsPerToken } = config
   const live = liveParts({ database, token: services.token, clock, log, maxSubscriptionsPerToken })
-  const api: ApiParts = { database, services, ...live, drivers, guardrails, clock, log }
+  const segmentationTimes = config.segmentationCron === null ? null : cron(config.segmentationCron)
+  const api: ApiParts = { database, services, ...live, drivers, guardrails, segmentationTimes, clock, log }
   const exports = runWorker({ ...parts, concurrency: config.workers })
   const segmentation = segmentationWorker({ ...parts, newId })
-  const times = config.segmentationCron === null ? null : cron(config.segmentationCron)
   const schedules = scheduler({
     database,
     clock,
     log,
     make: scheduledRunService(ctx).make,
-    segmentation: segmentationSchedule({ database, newId, log, times }),
+    segmentation: segmentationSchedule({ database, newId, log, times: segmentationTimes }),
   })
   const notifications = notifier({ ...parts, messenger })
   let isEngineRunning = false

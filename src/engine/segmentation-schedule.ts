@@ -59,7 +59,5 @@ export function segmentationSchedule(options: {
       if (waiting.length === 0) settled = dueAt
       for (const { sandboxId, isBusy } of waiting) if (!isBusy) await queue(sandboxId, dueAt, now)
     },
-    /** When segments are evaluated next without being asked; null: never. */
-    next: (now: Date): Date | null => times?.next(now) ?? null,
   }
 }

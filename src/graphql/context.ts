@@ -1,6 +1,6 @@
 import type { DriverRegistry } from '../destinations/registry.ts'
 import type { Session } from '../domain/access.ts'
-import type { Clock, Guardrails, Logger } from '../domain/ports.ts'
+import type { Clock, Cron, Guardrails, Logger } from '../domain/ports.ts'
 import type { ActivationService } from '../services/activation.ts'
 import type { AuditService } from '../services/audit.ts'
 import type { DataflowService } from '../services/dataflow.ts'
@@ -36,6 +36,8 @@ export interface ApiParts extends LiveParts {
   }
   drivers: DriverRegistry
   guardrails: Guardrails
+  /** Of SEGMENTATION_CRON; null: segments are evaluated on request only. */
+  segmentationTimes: Cron | null
   clock: Clock
   log: Logger
 }

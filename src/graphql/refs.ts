@@ -33,6 +33,7 @@ export const destinationAccountConnection = connectionOf(
 )
 export const destinationConnection = connectionOf('Destination', destination, 'destinations')
 export const segmentConnection = connectionOf('Segment', segment, 'segments')
+export const segmentationJobConnection = connectionOf('SegmentationJob', segmentationJob, 'segmentation jobs')
 export const snapshotConnection = connectionOf('SegmentSnapshot', snapshot, 'snapshots')
 export const segmentMappingConnection = connectionOf('SegmentMapping', segmentMapping, 'segment mappings')
 export const dataflowConnection = connectionOf('Dataflow', dataflow, 'dataflows')

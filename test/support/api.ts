@@ -1,5 +1,6 @@
 // The API over real parts and a fresh database; no port unless a test asks for a server.
 import { httpUrl } from '../../src/config.ts'
+import { cron } from '../../src/cron.ts'
 import type { Driver } from '../../src/destinations/driver.ts'
 import { driverRegistry } from '../../src/destinations/registry.ts'
 import type { Role } from '../../src/domain/model.ts'
@@ -108,7 +109,8 @@ export async function testGateway(
   const { drivers, clock, guardrails } = ctx
   const { maxSubscriptionsPerToken = 1_000 } = options
   const live = liveParts({ database, token: services.token, clock, log, maxSubscriptionsPerToken })
-  const parts: ApiParts = { database, services, ...live, drivers, guardrails, clock, log }
+  const segmentationTimes = cron('0 0 * * *')
+  const parts: ApiParts = { database, services, ...live, drivers, guardrails, segmentationTimes, clock, log }
   const config: EdgeConfig = { graphiql: true, introspection: 'authenticated', ...options.config }
   const { requestsPerMinute = 60_000 } = options
   const authenticate = authenticator(parts, newLimits({ clock, requestsPerMinute }))

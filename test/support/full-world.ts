@@ -38,6 +38,8 @@ export async function fullWorld(gateway: TestGateway, store: HttpStore, sandboxN
   const jobId = await addJob(scene)
   const fresh = makerOf(scene, dataflow, jobId)
   const run = await addRun(scene, fresh)
+  const failures = [{ ...FAILURE, segmentId: run.segmentId }]
+  await scene.write(scene.db.update(tables.segmentationJobs).set({ failures }))
   // Through the service, which logs the change for partners.
   const segments = [{ segmentId: (await fresh.segment()).id, schedule: SCHEDULE }]
   await services.dataflow.mapSegments(session, { dataflowId: dataflow.id, segments })
@@ -123,7 +125,7 @@ interface Login {
 async function addJob({ newId, session, write, db, tables, at }: Scene): Promise<string> {
   const id = newId('segmentationJob')
   const state = { status: 'FAILED', trigger: 'AD_HOC', total: 3, error: FAILURE } as const
-  const times = { createdAt: at, startedAt: at, completedAt: at }
+  const times = { dueAt: at, createdAt: at, startedAt: at, completedAt: at }
   const row = { id, sandboxId: session.sandbox.id, ...state, ...times }
   await write(db.insert(tables.segmentationJobs).values({ ...row, segmentIds: [] }))
   return id

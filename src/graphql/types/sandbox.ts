@@ -10,6 +10,12 @@ sandbox.implement({
   fields: (t) => ({
     name: t.exposeString('name', { description: 'What x-sandbox-name says.' }),
     title: t.exposeString('title', { description: 'What people call it.' }),
+    nextSegmentationAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When its active segments are evaluated next without being asked; null: never.',
+      resolve: (_, __, { parts }) => parts.segmentationTimes?.next(parts.clock()) ?? null,
+    }),
   }),
 })
 
