@@ -8,6 +8,7 @@ import { createOutbound } from './destinations/outbound.ts'
 import { driverRegistry } from './destinations/registry.ts'
 import type { Clock, Logger } from './domain/ports.ts'
 import { notifier } from './engine/notifier.ts'
+import { retentionWorker } from './engine/retention.ts'
 import { scheduler } from './engine/scheduler.ts'
 import { segmentationWorker } from './engine/segmentation.ts'
 import { segmentationSchedule } from './engine/segmentation-schedule.ts'
@@ -73,7 +74,7 @@ export async function compose(
     destination: destinationService(ctx),
     destinationAccount: destinationAccountService(ctx),
     dataflow: dataflowService(ctx),
-    activation: activationService(ctx),
+    activation: activationService(ctx, config.retention.idempotencyKeysDays),
     run: runService(ctx),
     notificationTarget: notificationTargetService(ctx),
     profile: profileService(ctx),
@@ -95,6 +96,7 @@ export async function compose(
     segmentation: segmentationSchedule({ database, newId, log, times: segmentationTimes }),
   })
   const notifications = notifier({ ...parts, messenger })
+  const forgetting = retentionWorker({ ...parts, trail, retention: config.retention })
   let isEngineRunning = false
   const { folder, only } = config.trustedDocuments
   const { maxQueryDepth } = config.guardrails
@@ -118,6 +120,7 @@ export async function compose(
       if (wanted.engine) {
         exports.start()
         segmentation.start()
+        forgetting.start()
         schedules.start()
         notifications.start()
         isEngineRunning = true
@@ -133,6 +136,7 @@ export async function compose(
         segmentation.stop(),
         schedules.stop(),
         notifications.stop(),
+        forgetting.stop(),
       ])
       await database.close()
     },

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { cron } from './cron.ts'
 import { problemOfAllowEntry } from './destinations/outbound-rules.ts'
 import { ROLES, type Role } from './domain/model.ts'
-import type { Guardrails, TrustedIssuer } from './domain/ports.ts'
+import type { Guardrails, Retention, TrustedIssuer } from './domain/ports.ts'
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
@@ -42,6 +42,7 @@ export interface Config {
   /** The folder of documents that clients may ask for by id, absolute, and whether nothing else is executed. */
   trustedDocuments: { folder: string | null; only: boolean }
   guardrails: Guardrails
+  retention: Retention
   /** Live at the same time, over all connections. */
   maxSubscriptionsPerToken: number
   /** Where and as whom the commands that go through the API call it. */
@@ -81,6 +82,11 @@ const integer = (min: number, max: number) => {
     .transform(Number)
     .pipe(z.number().min(min, message).max(max, message))
 }
+/** A number of days, or `off`: for good. */
+const days = z
+  .string()
+  .regex(/^(off|[1-9]\d{0,4})$/, 'must be a number of days from 1 to 99999, or off')
+  .transform((text) => (text === 'off' ? null : Number(text)))
 const oneOf = <const T extends readonly string[]>(values: T) =>
   z.enum(values, { error: `must be one of ${values.join(', ')}` })
 
@@ -178,6 +184,12 @@ const settings = z.object({
   OIDC_SANDBOX_CLAIM: z.string().optional(),
   OIDC_DESTINATIONS_CLAIM: z.string().optional(),
   RATE_LIMIT_PER_MINUTE: integer(1, 100_000_000).default(60_000),
+  RETENTION_RUN_EVENTS_DAYS: days.default(90),
+  RETENTION_REJECTIONS_DAYS: days.default(30),
+  RETENTION_RUNS_DAYS: days.default(null),
+  RETENTION_IDEMPOTENCY_KEYS_DAYS: integer(1, 36_500).default(1),
+  RETENTION_SNAPSHOTS_DAYS: days.default(365),
+  RETENTION_AUDIT_DAYS: days.default(365),
   TRUSTED_DOCUMENTS: z.string().optional(),
   TRUSTED_DOCUMENTS_ONLY: flag.default(false),
   GATEWAY_URL: z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// address' }).optional(),
@@ -193,6 +205,21 @@ const consistent = settings
     path: ['SECRETS_KEY_OLD'],
     error: 'needs SECRETS_KEY: an old key only opens what it has sealed',
   })
+  .refine((env) => (env.RETENTION_RUNS_DAYS ?? Infinity) >= env.RETENTION_IDEMPOTENCY_KEYS_DAYS, {
+    path: ['RETENTION_RUNS_DAYS'],
+    error: 'must not be less than RETENTION_IDEMPOTENCY_KEYS_DAYS: a key answers with its runs',
+  })
+
+function retentionOf(env: z.infer<typeof settings>): Retention {
+  return {
+    runEventsDays: env.RETENTION_RUN_EVENTS_DAYS,
+    rejectionsDays: env.RETENTION_REJECTIONS_DAYS,
+    runsDays: env.RETENTION_RUNS_DAYS,
+    idempotencyKeysDays: env.RETENTION_IDEMPOTENCY_KEYS_DAYS,
+    snapshotsDays: env.RETENTION_SNAPSHOTS_DAYS,
+    auditDays: env.RETENTION_AUDIT_DAYS,
+  }
+}
 
 function toConfig(env: z.infer<typeof settings>): Config {
   const dataDir = path.resolve(env.DATA_DIR)
@@ -230,6 +257,7 @@ function toConfig(env: z.infer<typeof settings>): Config {
       maxQueryDepth: 12,
       maxQueryCost: 20_000,
     },
+    retention: retentionOf(env),
     maxSubscriptionsPerToken: env.MAX_SUBSCRIPTIONS_PER_TOKEN,
     client: {
       url: env.GATEWAY_URL ?? httpUrl(env.HOST, env.PORT),

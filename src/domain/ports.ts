@@ -64,6 +64,18 @@ export interface TrustedIssuer {
   /** The claim with the destinations of a partner; null: there is none. */
   destinationsClaim: string | null
 }
+/** For how many days what has ended is kept; null: for good. From configuration. */
+export interface Retention {
+  /** The story of a run after its end; its last event stays as long as the run. */
+  runEventsDays: number | null
+  rejectionsDays: number | null
+  /** Runs themselves, with their files' names; of each mapping the latest stay. */
+  runsDays: number | null
+  idempotencyKeysDays: number
+  /** Snapshots that nothing needs. Their members go as soon as that. */
+  snapshotsDays: number | null
+  auditDays: number | null
+}
 /** The limits that the gateway enforces, from configuration. */
 export interface Guardrails {
   maxSegmentsPerActivation: number

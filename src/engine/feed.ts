@@ -1,6 +1,7 @@
 // Logs that grow, followed live. Replay and live are one loop, so there is no gap and no repeat between them, and
 // nothing is buffered for a slow reader: it reads on from where it stands. However many readers a log has, it is
 // waited for once, and readers at the same place share one read.
+import { invalid, Refusal } from '../domain/errors.ts'
 import type { RunEventType } from '../domain/model.ts'
 import type { Wake } from '../domain/ports.ts'
 import type { Database } from '../storage/database.ts'
@@ -41,10 +42,26 @@ export function runFeed({ database }: { database: Database }): RunFeed {
   const store = runStore(database)
   return logFeed(database.wake, {
     topic: (runId) => `run:${runId}`,
-    read: store.eventsAfter,
+    read: async (runId, after, limit) => {
+      const rows = await store.eventsAfter(runId, after, limit)
+      refuseGap(rows, after)
+      return rows
+    },
     placeOf: ({ seq }) => seq,
     isLast: ({ type }) => TERMINAL.includes(type),
   })
+}
+
+/**
+ * A run's events are numbered without a gap, so what the clean-up took away shows.
+ * @throws Refusal
+ */
+function refuseGap(rows: readonly { seq: number }[], after: number): void {
+  const gap = rows.findIndex(({ seq }, index) => seq !== after + 1 + index)
+  if (gap < 0) return
+  const message =
+    'Events after this place have expired, and the story cannot be told without a gap. Ask for the run itself, then subscribe after its lastEventCursor.'
+  throw new Refusal(invalid(['after'], message))
 }
 
 /** What happened to the mappings of destinations, by destination id; it has no end. */

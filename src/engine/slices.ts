@@ -9,6 +9,12 @@ const GROWTH = 2
 
 export type Slice = (range: IdRange) => Promise<void>
 
+/** The size of the slice after one of this size that took so long. */
+export function sizeAfter(size: number, ms: number): number {
+  const fitting = (size * TARGET_MS) / Math.max(ms, 0.1)
+  return Math.max(1, Math.min(Math.round(fitting), size * GROWTH, LARGEST))
+}
+
 /**
  * Walks through a range of ids in slices that each take about 12 ms, and lets the event loop turn in between.
  * @throws the signal's reason between two slices
@@ -27,9 +33,7 @@ export async function slices(options: {
     const upTo = Math.min(after + size, range.upTo)
     const started = performance.now()
     await slice({ after, upTo })
-    const ms = performance.now() - started
-    const fitting = (size * TARGET_MS) / Math.max(ms, 0.1)
-    size = Math.max(1, Math.min(Math.round(fitting), size * GROWTH, LARGEST))
+    size = sizeAfter(size, performance.now() - started)
     after = upTo
     await setImmediate()
   }

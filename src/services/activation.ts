@@ -38,11 +38,12 @@ export interface ActivationForecast {
   evaluatedAt: Date | null
 }
 const KEY_PATH = ['input', 'idempotencyKey']
-const KEY_KEPT_MS = 24 * 60 * 60 * 1000
+const DAY_MS = 24 * 60 * 60 * 1000
 
 export type ActivationService = ReturnType<typeof activationService>
 
-export function activationService(ctx: ActivationContext) {
+/** @param keyKeptDays for how long an idempotency key gives the first answer again */
+export function activationService(ctx: ActivationContext, keyKeptDays = 1) {
   const { database, clock } = ctx
   const store = activationStore(database)
   const attributesOf = profileAttributes(ctx)
@@ -53,7 +54,7 @@ export function activationService(ctx: ActivationContext) {
     const { id: sandboxId } = session.sandbox
     const row = await store.byIdempotencyKey({ sandboxId, tokenId: session.tokenId, key: ask.key })
     if (!row) return { expired: null }
-    if (clock().getTime() - row.createdAt.getTime() >= KEY_KEPT_MS) return { expired: row.id }
+    if (clock().getTime() - row.createdAt.getTime() >= keyKeptDays * DAY_MS) return { expired: row.id }
     return row.inputHash === ask.hash ? { activation: row } : { errors: [keyConflict()] }
   }
   const answer = async (activation: Row<'activations'>): Promise<Activated> => ({
@@ -174,8 +175,7 @@ function read(input: ActivateInput): { request: ActivationRequest; keyErrors: Ac
 
 const keyConflict = (): ActivationError => ({
   code: 'IDEMPOTENCY_CONFLICT',
-  message:
-    'This idempotency key was used for another input in the last 24 hours. Send this one with a new key.',
+  message: 'This idempotency key was used for another input not long ago. Send this one with a new key.',
   path: KEY_PATH,
 })
 

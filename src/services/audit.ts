@@ -3,7 +3,7 @@ import { authorize, type Session } from '../domain/access.ts'
 import type { AuditOutcome } from '../domain/model.ts'
 import type { Logger } from '../domain/ports.ts'
 import { type AuditFilter, auditStore } from '../storage/audit.ts'
-import { type AuditLine, type AuditPlace, BEGINNING, hashOf } from '../storage/audit-line.ts'
+import { type AuditLine, type AuditPlace, BEGINNING, CUT, hashOf } from '../storage/audit-line.ts'
 import type { AuditTrail } from '../storage/audit-trail.ts'
 import type { Database } from '../storage/database.ts'
 import { type Actor, asDeed } from '../storage/deed.ts'
@@ -121,6 +121,3 @@ function isKnownEnd(end: AuditPlace, cut: AuditPlace | null): boolean {
   if (!cut || end.seq > cut.seq) return false
   return end.seq < cut.seq || end.hash === cut.hash
 }
-
-/** The operation of the line that says what was taken away. */
-export const CUT = 'auditLog.cut'

@@ -10,6 +10,9 @@ export type AuditPlace = Pick<AuditLine, 'seq' | 'hash'>
 /** Before the first line. */
 export const BEGINNING: AuditPlace = { seq: 0, hash: '0'.repeat(64) }
 
+/** The operation of the line that says up to where lines were taken away. */
+export const CUT = 'auditLog.cut'
+
 /** The line that comes after a place. */
 export function nextLine(
   after: AuditPlace,

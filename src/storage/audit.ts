@@ -64,7 +64,12 @@ export function auditStore(database: Database) {
         lt(auditLog.at, moment),
         lt(seq, db.select({ newest: sql`max(${seq})` }).from(auditLog)),
       )
-      const [line] = await db.select({ seq, hash }).from(auditLog).where(isOld).orderBy(desc(seq)).limit(1)
+      const [line] = await db
+        .select({ seq, hash })
+        .from(auditLog)
+        .where(isOld)
+        .orderBy(desc(auditLog.at), desc(seq))
+        .limit(1)
       return line ?? null
     },
 

@@ -6,7 +6,6 @@ import { ACTIVE_STATUSES, isActive } from './run-event.ts'
 import { isComparedWith } from './run-sent.ts'
 import { UNFINISHED } from './snapshot.ts'
 
-const ROWS_A_SLICE = 5_000
 /** Of each segment: the latest snapshot, and the one before, which later runs are compared with. */
 const KEPT_SNAPSHOTS = 2
 
@@ -122,18 +121,15 @@ export function membershipStore(database: Database) {
       return present.filter((version) => !needed.has(version))
     },
 
-    /** Deletes up to 5,000 members of a version. False when none are left. */
-    async deleteSlice(version: number): Promise<boolean> {
+    /** Deletes members of a version, `limit` of them at most. */
+    deleteSlice(version: number, limit: number): Query {
       const slice = db
         .select({ profileId: members.profileId })
         .from(members)
         .where(eq(members.version, version))
         .orderBy(asc(members.profileId))
-        .limit(ROWS_A_SLICE)
-      const [deleted] = await database.batch([
-        db.delete(members).where(and(eq(members.version, version), inArray(members.profileId, slice))),
-      ])
-      return (deleted ?? 0) === ROWS_A_SLICE
+        .limit(limit)
+      return db.delete(members).where(and(eq(members.version, version), inArray(members.profileId, slice)))
     },
   }
 

@@ -34,6 +34,7 @@ export function operationsTables(kit: Kit) {
     },
     (t) => [
       kit.index('audit_log_sandbox').on(t.sandboxId, t.seq),
+      kit.index('audit_log_at').on(t.at, t.seq),
       kit.index('audit_log_target').on(t.targetId, t.seq),
     ],
   )

@@ -151,3 +151,21 @@ test.each([
   expect(read).toThrow(`OUTBOUND_ALLOW: ${JSON.stringify(entry)} is none of`)
   expect(read).toThrow('OUTBOUND_ALLOW: "%" is none of')
 })
+
+test('what has ended is kept for as many days as the settings say', () => {
+  expect(readConfig({}).retention).toEqual({
+    runEventsDays: 90,
+    rejectionsDays: 30,
+    runsDays: null,
+    idempotencyKeysDays: 1,
+    snapshotsDays: 365,
+    auditDays: 365,
+  })
+  const { retention } = readConfig({ RETENTION_RUNS_DAYS: '400', RETENTION_RUN_EVENTS_DAYS: 'off' })
+  expect(retention).toMatchObject({ runsDays: 400, runEventsDays: null })
+  for (const value of ['0', '-1', '1.5', 'never', '100000']) {
+    expect(() => readConfig({ RETENTION_AUDIT_DAYS: value }), value).toThrow('RETENTION_AUDIT_DAYS: ')
+  }
+  const contrary = { RETENTION_RUNS_DAYS: '2', RETENTION_IDEMPOTENCY_KEYS_DAYS: '3' }
+  expect(() => readConfig(contrary)).toThrow('RETENTION_RUNS_DAYS: must not be less')
+})

@@ -22,7 +22,7 @@ const activateInput = builder.inputRef<ActivateInput, false>('ActivateInput').im
     }),
     idempotencyKey: t.string({
       description:
-        'The same key with the same input returns the first answer again; with another input it is an error. Kept for 24 hours.',
+        'The same key with the same input returns the first answer again; with another input it is an error. Kept for 24 hours at least.',
     }),
   }),
 })
