@@ -1,6 +1,6 @@
 // Every way a command can fail, told as sentences that say what to do, and its exit code.
 import { ConfigError } from '../config.ts'
-import { AccessError, Refusal, Unavailable } from '../domain/errors.ts'
+import { AccessError, outageIn, Refusal } from '../domain/errors.ts'
 
 /** A command cannot do what it was asked; the message says what to do. Exit code 1, or 2 for wrong usage. */
 export class Failure extends Error {
@@ -19,9 +19,8 @@ export function explain(error: unknown): { lines: string[]; exitCode: 1 | 2 } {
   }
   if (error instanceof Failure) return { lines: error.message.split('\n'), exitCode: error.exitCode }
   if (error instanceof Refusal) return { lines: error.errors.map(({ message }) => message), exitCode: 1 }
-  if (error instanceof Unavailable || error instanceof AccessError) {
-    return { lines: [error.message], exitCode: 1 }
-  }
+  const told = error instanceof AccessError ? error : outageIn(error)
+  if (told) return { lines: [told.message], exitCode: 1 }
   return { lines: [systemSentence(error)], exitCode: 1 }
 }
 

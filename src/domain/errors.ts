@@ -63,3 +63,9 @@ export class Unavailable extends Error {
   override readonly name = 'Unavailable'
   readonly code = 'UNAVAILABLE'
 }
+
+/** The outage that an error speaks of, or was caused by; null for any other error. */
+export function outageIn(error: unknown): Unavailable | null {
+  if (error instanceof Unavailable) return error
+  return error instanceof Error && error.cause !== undefined ? outageIn(error.cause) : null
+}

@@ -1,6 +1,6 @@
 // What a failed attempt means for its run: whether it is tried again, when, and what people read of it.
 import { DeliveryError } from '../destinations/driver.ts'
-import { Unavailable } from '../domain/errors.ts'
+import { outageIn } from '../domain/errors.ts'
 import type { RunFailure } from '../domain/model.ts'
 import { oneLine } from '../domain/text.ts'
 
@@ -53,7 +53,8 @@ export function failureOf(error: unknown): RunFailure {
     const { code, message, retryable } = error
     return { code, message: oneLine(message), retryable }
   }
-  if (error instanceof Unavailable) return { code: error.code, message: error.message, retryable: true }
+  const outage = outageIn(error)
+  if (outage) return { code: outage.code, message: outage.message, retryable: true }
   return {
     code: 'INTERNAL',
     message:

@@ -1,7 +1,8 @@
 // Logs that grow, followed live. Replay and live are one loop, so there is no gap and no repeat between them, and
 // nothing is buffered for a slow reader: it reads on from where it stands. However many readers a log has, it is
 // waited for once, and readers at the same place share one read.
-import { invalid, Refusal } from '../domain/errors.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { invalid, outageIn, Refusal } from '../domain/errors.ts'
 import type { RunEventType } from '../domain/model.ts'
 import type { Wake } from '../domain/ports.ts'
 import type { Database } from '../storage/database.ts'
@@ -12,6 +13,8 @@ import type { Row } from '../storage/tables.ts'
 const PAGE = 100
 /** Wake-ups are hints; this is the guarantee, and how soon the rows of another process are seen. */
 const POLL_MS = 500
+/** Readers stay through an outage of the database that is not longer. */
+const MAX_OUTAGE_MS = 60_000
 const TERMINAL: readonly RunEventType[] = ['SUCCEEDED', 'FAILED', 'CANCELLED']
 
 /** Rows under keys, in order, that are never changed. Once a row can be read, no row comes before it any more. */
@@ -135,10 +138,22 @@ function sharedReads<T>(log: Log<T>) {
       const place = `${newsSoFar}:${after}:${key}`
       const known = reading.get(place)
       if (known) return known
-      const rows = log.read(key, after, PAGE).finally(() => reading.delete(place))
+      const rows = throughOutages(() => log.read(key, after, PAGE)).finally(() => reading.delete(place))
       reading.set(place, rows)
       return rows
     },
+  }
+}
+
+async function throughOutages<T>(read: () => Promise<T>): Promise<T> {
+  const began = performance.now()
+  for (;;) {
+    try {
+      return await read()
+    } catch (error) {
+      if (!outageIn(error) || performance.now() - began > MAX_OUTAGE_MS) throw error
+      await sleep(POLL_MS)
+    }
   }
 }
 

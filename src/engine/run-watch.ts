@@ -1,6 +1,7 @@
 // The runs of a sandbox as a dashboard shows them. One look at the database serves all who watch, and a reader keeps no
 // backlog: of each run it is sent the newest state that it has not seen.
 import { setTimeout as after } from 'node:timers/promises'
+import { outageIn } from '../domain/errors.ts'
 import type { Clock } from '../domain/ports.ts'
 import { chunks } from '../storage/chunks.ts'
 import type { Database } from '../storage/database.ts'
@@ -154,7 +155,9 @@ async function keepLooking(options: {
   while (!signal.aborted) {
     // Waiting begins before the look: a wake-up in between is not missed.
     const woken = database.wake.wait('run-logs', POLL_MS, signal)
-    await look()
+    await look().catch((error: unknown) => {
+      if (!outageIn(error)) throw error // the next look sees what this one would have
+    })
     await woken
     await after(PAUSE_MS, undefined, { signal }).catch(() => {})
   }

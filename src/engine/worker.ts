@@ -1,11 +1,12 @@
 // Claims runs and sees each to its end. Waiting is cheap and waking is a hint: the poll is the guarantee.
 import { DeliveryError, type FileDelivery } from '../destinations/driver.ts'
 import type { DriverRegistry } from '../destinations/registry.ts'
+import { outageIn } from '../domain/errors.ts'
 import { fileExtension } from '../domain/file-format.ts'
 import type { RunCounters } from '../domain/model.ts'
 import type { Clock, Logger, Vault } from '../domain/ports.ts'
 import { type Database, StaleWrite } from '../storage/database.ts'
-import { HEARTBEAT_MS } from '../storage/lease.ts'
+import { HEARTBEAT_MS, LEASE_MS } from '../storage/lease.ts'
 import { type Claim, runLease } from '../storage/run-lease.ts'
 import type { Row } from '../storage/tables.ts'
 import { type Budgets, budgets } from './budgets.ts'
@@ -128,7 +129,7 @@ async function seeThrough(task: Task): Promise<void> {
     await lease.end(claim, { status: 'SUCCESS' }, clock())
     log.info({ runId: run.id }, 'run succeeded')
   } catch (error) {
-    await settle(task, claim, error).catch((failure: unknown) => {
+    await settleSoon(task, claim, error).catch((failure: unknown) => {
       log.error(
         { runId: run.id, error: failure },
         'the end of an attempt could not be recorded; its lease decides',
@@ -182,6 +183,20 @@ async function meaningOf(error: unknown, lease: Task['lease'], claim: Claim): Pr
   if (!(error instanceof StaleWrite)) return error
   const standing = await lease.standing(claim)
   return standing === 'cancelling' ? new Cancelling() : new Lost()
+}
+
+/** Through an outage of the database that is no longer than the lease: whoever comes after that finds the run free. */
+async function settleSoon(task: Task, claim: Claim, thrown: unknown): Promise<void> {
+  const began = task.timer.now()
+  for (;;) {
+    try {
+      return await settle(task, claim, thrown)
+    } catch (error) {
+      const isOver = task.stopping.aborted || task.timer.now() - began > LEASE_MS
+      if (isOver || !outageIn(error)) throw error
+      await task.timer.sleep(POLL_MS, task.stopping).catch(() => {})
+    }
+  }
 }
 
 async function settle(task: Task, claim: Claim, thrown: unknown): Promise<void> {

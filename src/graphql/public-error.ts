@@ -1,7 +1,7 @@
 // What the outside may see of an error. Refusals, missing rights and outages speak for themselves;
 // everything else is a bug: logged here with a reference, and masked.
 import { GraphQLError } from 'graphql'
-import { AccessError, Refusal, Unavailable } from '../domain/errors.ts'
+import { AccessError, outageIn, Refusal, Unavailable } from '../domain/errors.ts'
 import type { Logger } from '../domain/ports.ts'
 import type { ErrorCode } from './error-code.ts'
 import { requestId } from './request-id.ts'
@@ -88,5 +88,5 @@ function placeOf(error: unknown) {
 function rootCause(error: unknown): unknown {
   let cause = error
   while (cause instanceof GraphQLError && cause.originalError) cause = cause.originalError
-  return cause
+  return outageIn(cause) ?? cause
 }

@@ -1,7 +1,7 @@
 // POST /import?key=COLUMN: profiles as text/csv or application/x-ndjson, with bounded memory.
 import type { IncomingMessage } from 'node:http'
 import { authorize, type Session } from '../domain/access.ts'
-import { AccessError, Refusal, Unavailable } from '../domain/errors.ts'
+import { AccessError, outageIn, Refusal } from '../domain/errors.ts'
 import type { ApiParts } from '../graphql/context.ts'
 import { importProfiles } from '../services/import.ts'
 import { type Answer, errorAnswer, unavailableAnswer } from './answer.ts'
@@ -40,7 +40,7 @@ export function importRoute({ database }: Pick<ApiParts, 'database'>) {
     } catch (error) {
       if (error instanceof Refusal) return errorAnswer(400, 'BAD_USER_INPUT', error.message)
       if (error instanceof AccessError) return errorAnswer(403, error.code, error.message)
-      if (error instanceof Unavailable) return unavailableAnswer
+      if (outageIn(error)) return unavailableAnswer
       throw error
     }
   }

@@ -5,7 +5,7 @@ import type { Database, Query } from './database.ts'
 import { fixed, hasId, is, isAlso, isVisible } from './filter.ts'
 import { type Paging, selectPage, selectPages } from './paging.ts'
 import { reader, type Selection } from './read.ts'
-import { appendEvent, isActive, unindexed } from './run-event.ts'
+import { ACTIVE_STATUSES, appendEvent, isActive } from './run-event.ts'
 import { type RunFilter, runConditions } from './run-filter.ts'
 import type { NewRow, Row } from './tables.ts'
 
@@ -19,6 +19,7 @@ export type RunFacts = Omit<Row<'runs'>, 'plan' | 'checkpoint'>
 export function runStore(database: Database) {
   const { db, tables } = database
   const { runs, runEvents, runFiles } = tables
+  const active = inArray(runs.status, ACTIVE_STATUSES)
   const parentColumns = { segment: runs.segmentId, dataflow: runs.dataflowId }
   const read = reader(database, runs, { without: ['plan', 'checkpoint'] })
 
@@ -71,11 +72,14 @@ export function runStore(database: Database) {
     /** How far every run is that is active, or ended at this moment or later: all that may have news. */
     async standing(sandboxId: string, endedSince: Date): Promise<{ id: string; eventSeq: number }[]> {
       const columns = { id: runs.id, eventSeq: runs.eventSeq }
+      // The sandbox as an expression: as a column it would lead SQLite away from the index of the active runs, which
+      // are few, to that of all runs of the sandbox.
+      const isHere = sql`${runs.sandboxId} || '' = ${sandboxId}`
       const [running, ended] = await Promise.all([
         db
           .select(columns)
           .from(runs)
-          .where(and(isActive(tables), eq(unindexed(runs.sandboxId), sandboxId))),
+          .where(and(isActive(tables), isHere)),
         db
           .select(columns)
           .from(runs)
@@ -90,10 +94,10 @@ export function runStore(database: Database) {
         .from(runs)
         .where(
           and(
-            isActive(tables),
-            eq(unindexed(runs.sandboxId), sandboxId),
+            eq(runs.sandboxId, sandboxId),
             eq(runs.trigger, 'AD_HOC'),
-            inArray(unindexed(runs.segmentId), segmentIds),
+            active,
+            inArray(runs.segmentId, segmentIds),
           ),
         ),
 
@@ -103,10 +107,10 @@ export function runStore(database: Database) {
         .from(runs)
         .where(
           and(
-            isActive(tables),
-            eq(unindexed(runs.sandboxId), sandboxId),
+            eq(runs.sandboxId, sandboxId),
             eq(runs.trigger, 'SCHEDULED'),
-            inArray(unindexed(runs.dataflowId), dataflowIds),
+            active,
+            inArray(runs.dataflowId, dataflowIds),
           ),
         ),
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Unavailable } from '../../src/domain/errors.ts'
 import { type Feed, logFeed, runFeed } from '../../src/engine/feed.ts'
 import { runStore } from '../../src/storage/run.ts'
 import type { Row } from '../../src/storage/tables.ts'
@@ -11,12 +12,14 @@ let runId: string
 let feed: Feed<Row<'runEvents'>>
 let reads: number
 let waits: number
+let isOut: boolean
 beforeEach(async () => {
   test = await testDatabase()
   runId = (await aQueuedRun(test, { id: test.ctx.newId('snapshot'), version: 1, count: 100 })).id
   const { database } = test
   reads = 0
   waits = 0
+  isOut = false
   feed = logFeed(
     {
       notify: database.wake.notify,
@@ -31,6 +34,7 @@ beforeEach(async () => {
       topic: (key) => `run:${key}`,
       read: (...args) => {
         reads += 1
+        if (isOut) return Promise.reject(new Unavailable('The database cannot be reached.'))
         return runStore(database).eventsAfter(...args)
       },
     },
@@ -88,6 +92,22 @@ describe('a feed', () => {
     await happen(test, runId, 'SUCCEEDED')
     database.wake.notify = notify
     expect(await places).toEqual([1, 2])
+  })
+
+  it('stays through an outage of the database, without a gap', async () => {
+    const seen: number[] = []
+    const reading = (async () => {
+      for await (const { seq } of feed.events(runId, 0, new AbortController().signal)) seen.push(seq)
+    })()
+    await vi.waitFor(() => expect(seen).toEqual([1]))
+    isOut = true
+    reads = 0
+    await happen(test, runId, 'STARTED')
+    await vi.waitFor(() => expect(reads).toBeGreaterThan(1), { timeout: 5_000 })
+    await happen(test, runId, 'SUCCEEDED')
+    isOut = false
+    await reading
+    expect(seen).toEqual([1, 2, 3])
   })
 
   it('ends at once when its reader leaves in the middle of waiting, or never begins', async () => {

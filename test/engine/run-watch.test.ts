@@ -143,18 +143,32 @@ describe('the watch over the runs of a sandbox', () => {
     expect(await subscriber({ ids: [own, hidden] }, other.id)()).toBe(`${hidden} PROCESSING 0`)
   })
 
-  it('tells all readers when the database fails, and works for the next', async () => {
+  it('tells all readers of an error in the gateway, and works for the next', async () => {
     const id = await aRun()
     const { select } = test.database.db
     const next = subscriber()
     await next()
     const broken = vi.spyOn(test.database.db, 'select').mockImplementation(() => {
-      throw new Unavailable('The disk is full.')
+      throw new Error('a mistake')
     })
-    await expect(next()).rejects.toThrow('The disk is full.')
+    await expect(next()).rejects.toThrow('a mistake')
     broken.mockRestore()
     expect(test.database.db.select).toBe(select)
     expect(await subscriber()()).toBe(`${id} QUEUED 0`)
+  })
+
+  it('stays through an outage of the database, and tells what came meanwhile', async () => {
+    const id = await aRun()
+    const next = subscriber()
+    expect(await next()).toBe(`${id} QUEUED 0`)
+    await happen(test, id, 'STARTED')
+    const out = vi.spyOn(test.database.db, 'select').mockImplementation(() => {
+      throw new Error('as drivers tell it', { cause: new Unavailable('It cannot be reached.') })
+    })
+    const news = next()
+    await vi.waitFor(() => expect(out.mock.calls.length).toBeGreaterThan(1))
+    out.mockRestore()
+    expect(await news).toBe(`${id} PROCESSING 0`)
   })
 })
 

@@ -13,6 +13,8 @@ export interface PostgresServer {
   start(): Promise<void>
   /** Ends every connection at once, as a restart does; the data stays. */
   halt(): Promise<void>
+  /** The same as a crash does: it recovers when it starts again. */
+  crash(): Promise<void>
   /** Ends it for good. */
   stop(): Promise<void>
 }
@@ -64,6 +66,11 @@ export async function startPostgres(settings: Record<string, string> = {}): Prom
       port,
       start: () => server.start(),
       halt: () => server.stop(),
+      async crash() {
+        const [pid] = fs.readFileSync(path.join(databaseDir, 'postmaster.pid'), 'utf8').split('\n')
+        process.kill(Number(pid), 'SIGQUIT')
+        await server.stop()
+      },
       async stop() {
         await server.stop()
         fs.rmSync(databaseDir, { recursive: true, force: true })

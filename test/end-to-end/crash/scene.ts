@@ -10,7 +10,7 @@ const PROFILES = 60_000
 export interface Scene {
   activations: { dataflowId: string; segmentIds: string[] }[]
   /** Rows that a run of the segment must deliver, and profiles that it must leave out. */
-  expected: Map<string, { exported: number; excluded: number }>
+  expected: Map<string, { exported: number; excluded: number; emails?: Set<string> }>
   /** Phases of the runs that have not ended, read from the file while nobody runs; DONE when all have. */
   phasesNow(): string[]
 }

@@ -26,10 +26,12 @@ export async function watchRun(options: {
   url: () => string
   token: string
   runId: string
+  /** How long it may be without a connection, or without an end of the run. */
+  patienceMs?: number
 }): Promise<SeenEvent[]> {
   const seen: SeenEvent[] = []
   let cursor: string | null = null
-  const deadline = Date.now() + 45_000
+  const deadline = Date.now() + (options.patienceMs ?? 45_000)
   for (;;) {
     try {
       for await (const event of events(options, cursor)) {
