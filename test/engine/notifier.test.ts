@@ -247,12 +247,12 @@ describe('delivery', () => {
     expect(await next!.claim(now)).toBeNull()
     expect(await next!.claim(later)).toMatchObject({ id, fence: old.fence + 1 })
     for (const write of [
-      frozen!.sent(old, 1, later),
-      frozen!.failed(old, { attempt: 1, since: now, retryAt: later, message: 'x' }),
-      frozen!.dropped(old, 1, later),
-      frozen!.release(old),
+      () => frozen!.sent(old, 1, later),
+      () => frozen!.failed(old, { attempt: 1, since: now, retryAt: later, message: 'x' }),
+      () => frozen!.dropped(old, 1, later),
+      () => frozen!.release(old),
     ])
-      await expect(write).rejects.toThrow(StaleWrite)
+      await expect(write()).rejects.toThrow(StaleWrite)
     expect(await scene.row(id)).toMatchObject({ sentSeq: 0, attempt: 0, leaseOwner: 'proc_next' })
     expect(await scene.backlog()).toEqual({ news: 0, messages: 1 })
   })
