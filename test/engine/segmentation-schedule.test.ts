@@ -1,12 +1,12 @@
-import path from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { cron } from '../../src/cron.ts'
 import type { Rule } from '../../src/domain/model.ts'
 import { segmentationSchedule } from '../../src/engine/segmentation-schedule.ts'
 import { segmentService } from '../../src/services/segment.ts'
 import type { Database } from '../../src/storage/database.ts'
+import { openDatabase } from '../../src/storage/open.ts'
 import { segmentationLease } from '../../src/storage/segmentation-lease.ts'
-import { openSqlite } from '../../src/storage/sqlite.ts'
+
 import { addSandbox, silent, type TestDatabase, testDatabase } from '../support/database.ts'
 
 const MINUTE = 60_000
@@ -132,7 +132,7 @@ it('over a year with restarts and downtime, every time that somebody was there f
 it('two processes on one database make one job for a time, whichever is faster', async () => {
   for (const name of ['a', 'b', 'c']) await addSandbox(test.database, name)
   await bornAt(BORN)
-  const second = openSqlite(path.join(test.dir, 'gateway.db'))
+  const second = openDatabase(test.url)
   const [one, other] = [schedule(), schedule(second)]
   for (let day = 1; day <= 20; day++) {
     const now = new Date(Math.floor(BORN.getTime() / DAY + day) * DAY)

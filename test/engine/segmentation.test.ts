@@ -253,11 +253,11 @@ describe('a worker that dies', () => {
     expect(await latest(test, segment.id)).toBeNull()
     const worker = startWorker(test, 'prc_next')
     expect(await ended(test, job.id)).toMatchObject({ status: 'SUCCEEDED', attempt: 2, exported: 3 })
+    await vi.waitFor(async () => expect(await membersOf(test, [reserved.version])).toBe(0))
     await worker.stop()
     const now = await latest(test, segment.id)
     expect(now).toMatchObject({ profileCount: 3, entered: 3, keys: ['1', '2', '3'] })
     expect(now!.version).toBeGreaterThan(reserved.version)
-    expect(await membersOf(test, [reserved.version])).toBe(0)
     // It was only frozen, and comes back: nothing that it writes is taken.
     await expect(
       lease.finish(
@@ -285,8 +285,13 @@ describe('a worker that dies', () => {
   it('is not replaced for ever', async () => {
     await create('all', above(0))
     const job = await segmentService(test.ctx).evaluate(test.session, null)
-    for (let attempt = 0; attempt < 5; attempt++)
-      await segmentationLease(test.database, `prc_${attempt}`).claim(new Date())
+    const start = Date.now()
+    // Each is silent for longer than its lease.
+    for (let attempt = 0; attempt < 5; attempt++) {
+      const now = new Date(start + attempt * 31_000)
+      expect(await segmentationLease(test.database, `prc_${attempt}`).claim(now)).not.toBeNull()
+    }
+    test.setTime(new Date(start + 5 * 31_000))
     const worker = startWorker(test)
     expect(await ended(test, job.id)).toMatchObject({
       status: 'FAILED',
