@@ -4,7 +4,7 @@ import { invalid, Refusal, Unavailable } from '../domain/errors.ts'
 const UNREACHABLE = 'The database cannot be reached. Try again in a few seconds.'
 const NO_SPACE = 'The disk of the database is full or failing. Free space, then try again.'
 const BUSY = 'The database is busy. Try again in a few seconds.'
-const READ_ONLY = 'The database takes no writes, as a replica does. Point DATABASE_URL to its primary.'
+export const READ_ONLY = 'The database takes no writes, as a replica does. Point DATABASE_URL to its primary.'
 const NUL = 'Text must not contain the character NUL or half a surrogate pair.'
 
 /** By SQLSTATE, or the first two characters of it: its class. */

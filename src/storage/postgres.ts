@@ -1,13 +1,14 @@
 // The PostgreSQL dialect: a pool of connections for what is short, and some beside it for what takes long.
 import { PgDialect } from 'drizzle-orm/pg-core'
 import { drizzle } from 'drizzle-orm/pg-proxy'
+import { Unavailable } from '../domain/errors.ts'
 import type { RawRow } from './capabilities.ts'
 import type { Database, Db } from './database.ts'
 import { filler } from './placeholders.ts'
 import { postgresAside } from './postgres-aside.ts'
 import { postgresAttributeStatistics } from './postgres-attributes.ts'
 import { postgresBatch } from './postgres-batch.ts'
-import { violatedTable } from './postgres-errors.ts'
+import { READ_ONLY, violatedTable } from './postgres-errors.ts'
 import { postgresFirstOfEach } from './postgres-first-of-each.ts'
 import { postgresJson } from './postgres-json.ts'
 import { postgresLife } from './postgres-life.ts'
@@ -62,8 +63,14 @@ export function openPostgres(url: string, { poolSize = 10 }: PostgresOptions = {
     exportSource: () => ({ url }),
     life: postgresLife({ pool, session }),
     migrate: () => migratePostgres(url),
-    ping: async () =>
-      void (await read({ sql: 'select count(*) from drizzle.__drizzle_migrations', params: [] })),
+    ping: async () => {
+      const migrated = 'select count(*) from drizzle.__drizzle_migrations'
+      const { rows } = await read({
+        sql: `select current_setting('transaction_read_only'), (${migrated})`,
+        params: [],
+      })
+      if (rows[0]?.[0] !== 'off') throw new Unavailable(READ_ONLY)
+    },
     backup: async () => {
       throw new Error('A PostgreSQL database is backed up with pg_dump, while the gateway runs or not.')
     },
