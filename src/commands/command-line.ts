@@ -24,6 +24,7 @@ export function commandLine(): Command {
   addRuns(program)
   addTokens(program)
   addSecrets(program)
+  addAudit(program)
   program.addHelpText('after', '\nSettings are environment variables: see «Settings» in README.md.')
   return program
 }
@@ -150,6 +151,13 @@ function addSecrets(program: Command): void {
   )
     .option('--json', 'print the result as JSON')
     .action(async (options: Json) => (await import('./secrets.ts')).rotateSecrets(await config(), options))
+}
+
+function addAudit(program: Command): void {
+  const audit = program.command('audit').description('Who changed what.')
+  declare(audit, 'verify', 'Check that no line of the audit log was changed or taken out.', ['audit verify'])
+    .option('--json', 'print the result as JSON')
+    .action(async (options: Json) => (await import('./audit.ts')).verifyAudit(await config(), options))
 }
 
 function declare(parent: Command, name: string, description: string, examples: string[]): Command {

@@ -1,14 +1,20 @@
 // The commands that work on the database itself, with the server running or not.
+import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'
+import { userInfo } from 'node:os'
 import type { Config } from '../config.ts'
 import { createMessenger } from '../destinations/messenger.ts'
 import { createOutbound } from '../destinations/outbound.ts'
 import { driverRegistry } from '../destinations/registry.ts'
 import type { Session } from '../domain/access.ts'
+import { Refusal } from '../domain/errors.ts'
 import { createLogger } from '../logger.ts'
 import { loadSecretsKeys } from '../secrets-key.ts'
+import { type AuditService, auditService } from '../services/audit.ts'
 import type { ServiceContext } from '../services/context.ts'
 import { sandboxService } from '../services/sandbox.ts'
+import { auditTrail } from '../storage/audit-trail.ts'
+import type { Actor } from '../storage/deed.ts'
 import { newId } from '../storage/ids.ts'
 import { openDatabase } from '../storage/open.ts'
 import { createVault } from '../vault.ts'
@@ -18,6 +24,9 @@ import { Failure } from './failure.ts'
 export interface LocalAccess {
   ctx: ServiceContext
   session: Session
+  audit: AuditService
+  /** Whoever calls this command, for the audit log. */
+  actor: Actor
 }
 
 /**
@@ -27,26 +36,47 @@ export interface LocalAccess {
 export async function withDatabase<T>(
   config: Config,
   sandboxName: string,
+  operation: string,
   work: (access: LocalAccess) => Promise<T>,
 ): Promise<T> {
-  const database = openDatabase(config.databaseUrl)
+  const clock = () => new Date()
+  const { trail, database } = auditTrail(openDatabase(config.databaseUrl), clock)
+  const log = createLogger(config)
   try {
     await database.migrate()
     const outbound = createOutbound({ allow: config.outboundAllow })
     const ctx: ServiceContext = {
       database,
-      clock: () => new Date(),
+      clock,
       newId,
-      log: createLogger(config),
+      log,
       guardrails: config.guardrails,
       drivers: driverRegistry({ exportRoot: config.exportRoot, outbound }),
       vault: createVault(() => loadSecretsKeys(config)),
       messenger: createMessenger(outbound),
     }
-    return await work({ ctx, session: await localSession(ctx, sandboxName) })
+    const session = await localSession(ctx, sandboxName)
+    const audit = auditService({ database, trail, log })
+    return await work({ ctx, session, audit, actor: localActor(operation, session.sandbox) })
   } finally {
     await database.close()
   }
+}
+
+/** Whoever can open the database, as the audit log calls him. */
+export function localActor(operation: string, sandbox: { id: string } | null): Actor {
+  const session = { tokenId: 'local', name: `command line, ${userInfo().username}`, sandbox }
+  return { session, operation: `cli ${operation}`, requestId: randomUUID() }
+}
+
+/** Does what changes something in one batch, with a line in the audit log. */
+export function audited<T>({ audit, actor }: LocalAccess, work: () => Promise<T>): Promise<T> {
+  const codes = {
+    ofValue: () => [],
+    ofError: (error: unknown) =>
+      error instanceof Refusal ? error.errors.map(({ code }) => code) : ['INTERNAL_SERVER_ERROR'],
+  }
+  return audit.during(actor, { target: null, codes }, work)
 }
 
 /**

@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Config } from '../config.ts'
-import { importProfiles } from '../services/import.ts'
+import { importProfiles, importSummary } from '../services/import.ts'
 import { withDatabase } from './database.ts'
 import { Failure } from './failure.ts'
 import { count, note, print, printJson, programCall } from './output.ts'
@@ -32,17 +32,23 @@ export async function importFile(config: Config, file: string, options: ImportOp
   const bar = progress(isStdin ? 'stdin' : path.basename(file), stats?.isFile() ? stats.size : null)
   const stop = stopSignal(() => note('Stopping after this batch.'))
   try {
-    const result = await withDatabase(config, options.sandbox, ({ ctx, session }) =>
-      importProfiles({
-        database: ctx.database,
-        sandboxId: session.sandbox.id,
-        key: options.key,
-        format,
-        input: isStdin ? process.stdin : file,
-        signal: stop.signal,
-        onProgress: ({ bytes, rows }) => bar.update(bytes, rows),
-        onRejected: rejects.add,
-      }),
+    const result = await withDatabase(config, options.sandbox, 'import', ({ ctx, session, audit, actor }) =>
+      audit.throughout(
+        actor,
+        { type: 'profile', id: options.key.slice(0, 100) },
+        () =>
+          importProfiles({
+            database: ctx.database,
+            sandboxId: session.sandbox.id,
+            key: options.key,
+            format,
+            input: isStdin ? process.stdin : file,
+            signal: stop.signal,
+            onProgress: ({ bytes, rows }) => bar.update(bytes, rows),
+            onRejected: rejects.add,
+          }),
+        importSummary,
+      ),
     )
     bar.stop()
     const { inserted, updated, rejected } = result

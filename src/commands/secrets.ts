@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import type { Config } from '../config.ts'
+import { createLogger } from '../logger.ts'
 import { addSecretsKey, forgetOldKeys, loadSecretsKeys, requireSecretsKey } from '../secrets-key.ts'
+import { auditService } from '../services/audit.ts'
 import { type Resealed, resealAll } from '../services/resealing.ts'
+import { auditTrail } from '../storage/audit-trail.ts'
 import type { Database } from '../storage/database.ts'
 import { openDatabase } from '../storage/open.ts'
 import { sealedHeads } from '../storage/sealed.ts'
 import { createVault, HEAD_LENGTH, headOf, keyIdOf } from '../vault.ts'
-import { requireDatabase } from './database.ts'
+import { localActor, requireDatabase } from './database.ts'
 import { Failure } from './failure.ts'
 import { count, note, print, printJson } from './output.ts'
 
@@ -22,7 +25,8 @@ export async function rotateSecrets(config: Config, options: { json?: boolean })
     )
   }
   requireDatabase(config)
-  const database = openDatabase(config.databaseUrl)
+  const { trail, database } = auditTrail(openDatabase(config.databaseUrl), () => new Date())
+  const audit = auditService({ database, trail, log: createLogger(config) })
   let result: Resealed
   try {
     await database.migrate()
@@ -35,10 +39,12 @@ export async function rotateSecrets(config: Config, options: { json?: boolean })
     requireSecretsKey(config, await sealedHeads(database, HEAD_LENGTH))
     if (config.secretsKey === null) addSecretsKey(config)
     const [key] = loadSecretsKeys(config)
-    result = await resealAll(
-      database,
-      createVault(() => loadSecretsKeys(config)),
-      headOf(key),
+    const vault = createVault(() => loadSecretsKeys(config))
+    result = await audit.throughout(
+      localActor('secrets rotate', null),
+      { type: 'secrets', id: keyIdOf(key) },
+      () => resealAll(database, vault, headOf(key)),
+      ({ unreadable, ...counts }) => ({ after: { ...counts, unreadable: unreadable.map(({ id }) => id) } }),
     )
     if (!(await isAlone())) {
       throw new Failure('A gateway was started meanwhile. Stop it, call this again, then start it.')

@@ -2,7 +2,7 @@ import type { Config } from '../config.ts'
 import type { Role } from '../domain/model.ts'
 import { tokenService } from '../services/token.ts'
 import type { Row } from '../storage/tables.ts'
-import { withDatabase } from './database.ts'
+import { audited, withDatabase } from './database.ts'
 import { columns, note, print, printJson } from './output.ts'
 
 export interface NewTokenOptions {
@@ -20,13 +20,15 @@ interface SandboxOptions {
 
 /** Makes a token and prints its secret, alone on stdout. */
 export async function createToken(config: Config, options: NewTokenOptions): Promise<void> {
-  const { token, secret } = await withDatabase(config, options.sandbox, ({ ctx, session }) =>
-    tokenService(ctx).create(session, {
-      name: options.name,
-      roles: options.role,
-      destinationIds: options.destination,
-      expiresAt: options.expires,
-    }),
+  const { token, secret } = await withDatabase(config, options.sandbox, 'token create', (access) =>
+    audited(access, () =>
+      tokenService(access.ctx).create(access.session, {
+        name: options.name,
+        roles: options.role,
+        destinationIds: options.destination,
+        expiresAt: options.expires,
+      }),
+    ),
   )
   if (options.json) return printJson({ ...shown(token), secret })
   const roles = token.roles.join(', ')
@@ -38,7 +40,7 @@ export async function createToken(config: Config, options: NewTokenOptions): Pro
 
 /** Lists the tokens of a sandbox and of the whole gateway. */
 export async function listTokens(config: Config, options: SandboxOptions): Promise<void> {
-  const tokens = await withDatabase(config, options.sandbox, ({ ctx, session }) =>
+  const tokens = await withDatabase(config, options.sandbox, 'token list', ({ ctx, session }) =>
     tokenService(ctx).list(session),
   )
   if (options.json) return printJson(tokens.map(shown))
@@ -55,8 +57,8 @@ export async function listTokens(config: Config, options: SandboxOptions): Promi
 
 /** Makes a token invalid for good. */
 export async function revokeToken(config: Config, id: string, options: SandboxOptions): Promise<void> {
-  const token = await withDatabase(config, options.sandbox, ({ ctx, session }) =>
-    tokenService(ctx).revoke(session, id),
+  const token = await withDatabase(config, options.sandbox, 'token revoke', (access) =>
+    audited(access, () => tokenService(access.ctx).revoke(access.session, id)),
   )
   if (options.json) printJson(shown(token))
   else print(`${token.id} (${token.name}) is revoked`)

@@ -3,14 +3,17 @@ import type { IncomingMessage } from 'node:http'
 import { authorize, type Session } from '../domain/access.ts'
 import { AccessError, outageIn, Refusal } from '../domain/errors.ts'
 import type { ApiParts } from '../graphql/context.ts'
-import { importProfiles } from '../services/import.ts'
+import { requestId } from '../graphql/request-id.ts'
+import type { AuditService } from '../services/audit.ts'
+import { importProfiles, importSummary } from '../services/import.ts'
+import type { Actor } from '../storage/deed.ts'
 import { type Answer, errorAnswer, unavailableAnswer } from './answer.ts'
 
 const IDLE_MS = 60_000
 const MAX_REJECTIONS = 100
 const FORMATS: Record<string, 'csv' | 'ndjson'> = { 'text/csv': 'csv', 'application/x-ndjson': 'ndjson' }
 
-export function importRoute({ database }: Pick<ApiParts, 'database'>) {
+export function importRoute({ database, services: { audit } }: Pick<ApiParts, 'database' | 'services'>) {
   return async (req: IncomingMessage, session: Session): Promise<Answer> => {
     const refused = refuseHeaders(req)
     if (refused) return refused
@@ -18,24 +21,28 @@ export function importRoute({ database }: Pick<ApiParts, 'database'>) {
     if (!key) return errorAnswer(400, 'BAD_USER_INPUT', 'Name the key: POST /import?key=COLUMN.')
     const left = new AbortController()
     const rejections: object[] = []
+    const actor = { session, operation: 'POST /import', requestId: requestId() }
     req.setTimeout(IDLE_MS, () => req.destroy())
     req.once('end', () => req.setTimeout(0))
     req.once('close', () => {
       if (!req.complete) left.abort()
     })
     try {
-      authorize(session, 'profiles:write')
-      const { inserted, updated, rejected } = await importProfiles({
-        database,
-        sandboxId: session.sandbox.id,
-        key,
-        format: formatOf(req) ?? 'ndjson',
-        input: req,
-        signal: left.signal,
-        onRejected: (row) => {
-          if (rejections.length < MAX_REJECTIONS) rejections.push(row)
-        },
-      })
+      await authorizeImport(audit, actor, session)
+      const work = () =>
+        importProfiles({
+          database,
+          sandboxId: session.sandbox.id,
+          key,
+          format: formatOf(req) ?? 'ndjson',
+          input: req,
+          signal: left.signal,
+          onRejected: (row) => {
+            if (rejections.length < MAX_REJECTIONS) rejections.push(row)
+          },
+        })
+      const about = { type: 'profile' as const, id: key.slice(0, 100) }
+      const { inserted, updated, rejected } = await audit.throughout(actor, about, work, importSummary)
       return { status: 200, body: { inserted, updated, rejected, rejections } }
     } catch (error) {
       if (error instanceof Refusal) return errorAnswer(400, 'BAD_USER_INPUT', error.message)
@@ -43,6 +50,16 @@ export function importRoute({ database }: Pick<ApiParts, 'database'>) {
       if (outageIn(error)) return unavailableAnswer
       throw error
     }
+  }
+}
+
+/** @throws AccessError, with a line in the audit log */
+async function authorizeImport(audit: AuditService, actor: Actor, session: Session): Promise<void> {
+  try {
+    authorize(session, 'profiles:write')
+  } catch (error) {
+    await audit.record({ actor, change: null, outcome: 'REFUSED', codes: ['FORBIDDEN'] })
+    throw error
   }
 }
 

@@ -1,8 +1,10 @@
 // Who changed what: begins the deeds that leave lines in the audit log, reads it, and checks it.
 import { authorize, type Session } from '../domain/access.ts'
+import { Refusal } from '../domain/errors.ts'
 import type { AuditOutcome } from '../domain/model.ts'
 import type { Logger } from '../domain/ports.ts'
 import { type AuditFilter, auditStore } from '../storage/audit.ts'
+import { type ChangedNoun, changeOf } from '../storage/audit-change.ts'
 import { type AuditLine, type AuditPlace, BEGINNING, CUT, hashOf } from '../storage/audit-line.ts'
 import type { AuditTrail } from '../storage/audit-trail.ts'
 import type { Database } from '../storage/database.ts'
@@ -69,8 +71,34 @@ export function auditService({
       })
     },
 
-    /** A line for what is not one batch: that it began, or how it ended. */
+    /** A line for what was refused before it began. */
     record: append,
+
+    /**
+     * Does what is not one batch, between a line that says so and one with how it ended. Where the first cannot be
+     * written, it does not begin.
+     */
+    async throughout<T>(
+      actor: Actor,
+      about: { type: ChangedNoun; id: string },
+      work: () => Promise<T>,
+      summary: (value: T) => { after: object; isInterrupted?: boolean },
+    ): Promise<T> {
+      await trail.append({ actor, change: about, outcome: 'STARTED', codes: [] })
+      let value: T
+      try {
+        value = await work()
+      } catch (error) {
+        const isRefused = error instanceof Refusal
+        const codes = isRefused ? error.errors.map(({ code }) => code) : []
+        await append({ actor, change: about, outcome: isRefused ? 'REFUSED' : 'INTERRUPTED', codes })
+        throw error
+      }
+      const { after, isInterrupted = false } = summary(value)
+      const change = changeOf(about.type, about.id, { before: null, after })
+      await append({ actor, change, outcome: isInterrupted ? 'INTERRUPTED' : 'DONE', codes: [] })
+      return value
+    },
 
     /** Newest first; administrators only. @throws Refusal for bad paging or too long a filter */
     async page(session: Session, options: Paging & { filter?: AuditFilter | null | undefined }) {

@@ -46,6 +46,11 @@ export interface ImportResult {
 }
 type Column = ImportResult['columns'][number]
 
+/** What the audit log says of an import. */
+export function importSummary({ inserted, updated, rejected, interrupted }: ImportResult) {
+  return { after: { inserted, updated, rejected }, isInterrupted: interrupted }
+}
+
 const BATCH_ROWS = 2_000
 /** Characters: rows may be a megabyte each. */
 const BATCH_SIZE = 4 * 1024 * 1024

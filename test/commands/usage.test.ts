@@ -5,9 +5,14 @@ const cli = cliFolder()
 afterAll(() => cli.dispose())
 
 const COMMANDS = ['serve', 'worker', 'import', 'activate', 'watch', 'migrate', 'backup', 'demo']
-const CALLS = [...COMMANDS, 'token create', 'token list', 'token revoke', 'secrets rotate'].map((call) =>
-  call.split(' '),
-)
+const CALLS = [
+  ...COMMANDS,
+  'token create',
+  'token list',
+  'token revoke',
+  'secrets rotate',
+  'audit verify',
+].map((call) => call.split(' '))
 
 test.each(CALLS.map((call) => [call.join(' '), call]))('%s --help shows examples', async (name, call) => {
   // Not even broken settings keep --help from helping.
