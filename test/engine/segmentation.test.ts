@@ -253,7 +253,9 @@ describe('a worker that dies', () => {
     expect(await latest(test, segment.id)).toBeNull()
     const worker = startWorker(test, 'prc_next')
     expect(await ended(test, job.id)).toMatchObject({ status: 'SUCCEEDED', attempt: 2, exported: 3 })
-    await vi.waitFor(async () => expect(await membersOf(test, [reserved.version])).toBe(0))
+    await vi.waitFor(async () => expect(await membersOf(test, [reserved.version])).toBe(0), {
+      timeout: 20_000,
+    })
     await worker.stop()
     const now = await latest(test, segment.id)
     expect(now).toMatchObject({ profileCount: 3, entered: 3, keys: ['1', '2', '3'] })
