@@ -34,9 +34,9 @@ export function section(title: string): string {
 /** Without what differs from run to run. */
 export function steady(output: string): string {
   return output
-    .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}/g, 'TIME')
-    .replace(/\d{8}-\d{6}/g, 'MOMENT')
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'INSTANT')
+    .replace(/\d\d:\d\d:\d\d\.\d{3}/g, 'TIME')
+    .replace(/\d{8}-\d{6}/g, 'MOMENT')
     .replace(/_[0-9a-f]{32}/g, '_ID')
     .replace(/127\.0\.0\.1:\d+/g, 'ADDRESS')
 }
