@@ -5,18 +5,29 @@ import type { Session } from '../domain/access.ts'
 import { AccessError } from '../domain/errors.ts'
 import type { ApiParts } from '../graphql/context.ts'
 import { type Answer, errorAnswer } from './answer.ts'
+import { histogramText } from './histogram.ts'
 import type { OperationCounts } from './operation-counts.ts'
+import { REQUEST_BOUNDS, type requestTimes } from './request-times.ts'
+import { runMetrics } from './run-metrics.ts'
 
 /** What is open at the moment. */
 export interface OpenConnections {
   sockets(): number
   streams(): number
+  subscriptions(): number
+}
+
+const REQUESTS = {
+  name: 'gateway_request_duration_seconds',
+  help: 'How long HTTP requests took since the start of the process, by route and answer; streams left out.',
+  bounds: REQUEST_BOUNDS,
 }
 
 export function metricsRoute(options: {
   parts: Pick<ApiParts, 'services'>
   operations: OperationCounts['counts']
   open: OpenConnections
+  requests: Pick<ReturnType<typeof requestTimes>, 'series'>
 }) {
   const { run } = options.parts.services
   let registry: Registry | undefined
@@ -26,9 +37,10 @@ export function metricsRoute(options: {
       return { ...errorAnswer(405, 'BAD_REQUEST', 'Use GET.'), headers: { allow: 'GET' } }
     }
     try {
-      const runs = runMetrics(session.sandbox.name, await run.countByStatus(session))
+      const runs = await runMetrics(session.sandbox.name, await run.statistics(session))
       registry ??= processMetrics(options)
-      const text = (await Promise.all([registry.metrics(), runs.metrics()])).join('\n')
+      const requests = histogramText({ ...REQUESTS, series: options.requests.series() })
+      const text = [await registry.metrics(), requests, runs].join('\n')
       return { status: 200, headers: { 'content-type': registry.contentType }, text }
     } catch (error) {
       if (error instanceof AccessError) return errorAnswer(403, error.code, error.message)
@@ -38,7 +50,10 @@ export function metricsRoute(options: {
 }
 
 /** What is of the whole process, and says nothing of what is in a sandbox. */
-function processMetrics({ operations, open }: Omit<Parameters<typeof metricsRoute>[0], 'parts'>): Registry {
+function processMetrics({
+  operations,
+  open,
+}: Omit<Parameters<typeof metricsRoute>[0], 'parts' | 'requests'>): Registry {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
@@ -65,18 +80,10 @@ function processMetrics({ operations, open }: Omit<Parameters<typeof metricsRout
     })
   gauge('gateway_open_sockets', 'WebSocket connections that are open.', open.sockets)
   gauge('gateway_open_event_streams', 'Subscriptions over server-sent events that are open.', open.streams)
-  return registry
-}
-
-/** The runs of the sandbox that the scrape is for. */
-function runMetrics(sandbox: string, counts: ReadonlyMap<string, number>): Registry {
-  const registry = new Registry()
-  const runs = new Gauge({
-    name: 'gateway_runs',
-    help: 'Runs in the sandbox by status.',
-    labelNames: ['sandbox', 'status'],
-    registers: [registry],
-  })
-  for (const [status, count] of counts) runs.set({ sandbox, status }, count)
+  gauge(
+    'gateway_subscriptions',
+    'Subscriptions that are live, over WebSocket and server-sent events.',
+    open.subscriptions,
+  )
   return registry
 }

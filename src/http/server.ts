@@ -13,6 +13,7 @@ import { oauthRoute } from './oauth-route.ts'
 import { operationCounts } from './operation-counts.ts'
 import { newLimits } from './rate-limit.ts'
 import { credentialsOf, limitBodyTime, pathOf, send } from './request.ts'
+import { requestTimes } from './request-times.ts'
 import { shortWay } from './short-way.ts'
 import { socketEdge } from './websocket.ts'
 import { type EdgeConfig, gatewayYoga } from './yoga.ts'
@@ -61,11 +62,17 @@ export function httpServer({
   const sockets = socketEdge({ parts, yoga, authenticate, documents, log })
   const importProfiles = importRoute(parts)
   const issueToken = oauthRoute({ parts, limits })
+  const requests = requestTimes()
   const streams = new Set<ServerResponse>()
   const metrics = metricsRoute({
     parts,
     operations: operations.counts,
-    open: { sockets: sockets.count, streams: () => [...streams].filter(isEventStream).length },
+    requests,
+    open: {
+      sockets: sockets.count,
+      streams: () => [...streams].filter(isEventStream).length,
+      subscriptions: parts.slots.count,
+    },
   })
   let isDraining = false
 
@@ -99,6 +106,7 @@ export function httpServer({
   }
   const handle = async (req: IncomingMessage, res: ServerResponse) => {
     const path = pathOf(req)
+    requests.measure(req, res, path)
     if (isDraining) res.setHeader('connection', 'close')
     if (req.rawHeaders.length > 2 * MAX_HEADER_LINES) return send(req, res, tooManyHeaders)
     try {

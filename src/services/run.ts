@@ -12,11 +12,18 @@ import { runStore } from '../storage/run.ts'
 import { runCancel } from '../storage/run-cancel.ts'
 import { announceRun, TERMINAL_STATUSES } from '../storage/run-event.ts'
 import { keepSent } from '../storage/run-sent.ts'
+import type { RunTotal } from '../storage/run-totals.ts'
 import type { NewRow, Row } from '../storage/tables.ts'
 import { type LoadedFacts, loadFacts } from './activation-facts.ts'
 import { type ActivationContext, DEFAULT_ORGANIZATION } from './activation-runs.ts'
 import { againWhenStale } from './stale.ts'
 
+/** `counts`: of each status that any run has. */
+export interface RunStatistics {
+  counts: ReadonlyMap<RunStatus, number>
+  totals: readonly RunTotal[]
+  oldestQueuedMs: number
+}
 export type RunService = ReturnType<typeof runService>
 
 export function runService(ctx: ActivationContext) {
@@ -69,11 +76,20 @@ export function runService(ctx: ActivationContext) {
   }
 
   return {
-    /** How many runs of the sandbox there are in each status that any has. */
-    async countByStatus(session: Session): Promise<Map<RunStatus, number>> {
+    /** How the runs of the sandbox stand, and what they have come to so far. */
+    async statistics(session: Session): Promise<RunStatistics> {
       authorize(session, 'metadata:read')
-      const rows = await database.aside(store.countByStatus(session.sandbox.id))
-      return new Map(rows.map(([status, count]) => [status as RunStatus, Number(count)]))
+      const { id } = session.sandbox
+      const [rows, totals, oldest] = await Promise.all([
+        database.aside(store.countByStatus(id)),
+        store.totals(id),
+        store.oldestQueued(id),
+      ])
+      return {
+        counts: new Map(rows.map(([status, count]) => [status as RunStatus, Number(count)])),
+        totals,
+        oldestQueuedMs: oldest ? Math.max(0, clock().getTime() - oldest.getTime()) : 0,
+      }
     },
 
     /**

@@ -25,6 +25,8 @@ export interface JsonDialect {
    */
   isIn(value: SQL, list: readonly string[] | readonly number[]): SQL
   isIn(column: Column, list: Placeholder): SQL
+  /** Whole milliseconds from one timestamp to another; NULL where one of them is. */
+  milliseconds(from: Column, to: Column): SQL
   /** Marks a condition that is true of most rows: not the one to search by. */
   likely(condition: SQL): SQL
   /** Whether a column's text is like a pattern of LIKE with the escape \\, whatever the case. */

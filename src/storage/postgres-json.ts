@@ -51,6 +51,7 @@ export const postgresJson: JsonDialect = {
         : 'text'
     return sql`${left} = any(array(select item::${sql.raw(type)} from jsonb_array_elements_text(${json}::jsonb) as item))`
   },
+  milliseconds: (from, to) => sql`round(extract(epoch from (${to} - ${from})) * 1000)::bigint`,
   likely: (condition) => condition,
   contains: (column, pattern) =>
     sql`lower(${column} collate "default") like lower(${pattern}::text) escape '\\'`,

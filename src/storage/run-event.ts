@@ -2,6 +2,7 @@
 import { and, eq, exists, notExists, type SQL, sql } from 'drizzle-orm'
 import type { RunEventType, RunStatus } from '../domain/model.ts'
 import type { Database, Query } from './database.ts'
+import { countEnded } from './run-totals.ts'
 
 export const TERMINAL_STATUSES: readonly RunStatus[] = ['SUCCESS', 'FAILED', 'CANCELLED']
 export const ACTIVE_STATUSES: RunStatus[] = ['QUEUED', 'PROCESSING', 'CANCELLING']
@@ -55,8 +56,12 @@ export function appendEvents(
       .where(which),
   )
   // First: `which` may ask for runs whose event is not written yet.
-  return NEWS.includes(event.type) ? [markNews(database, which, event.type), append] : [append]
+  const news = NEWS.includes(event.type) ? [markNews(database, which, event.type)] : []
+  const totals = ENDS.includes(event.type) ? [countEnded(database, which)] : []
+  return [...totals, ...news, append]
 }
+
+const ENDS: readonly RunEventType[] = ['SUCCEEDED', 'FAILED', 'CANCELLED']
 
 /** What somebody may be notified of; of the queue only runs that come late. */
 const NEWS: readonly RunEventType[] = ['QUEUED', 'STARTED', 'SUCCEEDED', 'FAILED', 'CANCELLED']

@@ -18,7 +18,7 @@ export type RunFacts = Omit<Row<'runs'>, 'plan' | 'checkpoint'>
 
 export function runStore(database: Database) {
   const { db, tables } = database
-  const { runs, runEvents, runFiles } = tables
+  const { runs, runEvents, runFiles, runTotals } = tables
   const active = inArray(runs.status, ACTIVE_STATUSES)
   const parentColumns = { segment: runs.segmentId, dataflow: runs.dataflowId }
   const read = reader(database, runs, { without: ['plan', 'checkpoint'] })
@@ -31,6 +31,21 @@ export function runStore(database: Database) {
         .from(runs)
         .where(eq(runs.sandboxId, sandboxId))
         .groupBy(runs.status),
+
+    /** When the run was made that has waited longest for a worker; null when none waits. */
+    async oldestQueued(sandboxId: string): Promise<Date | null> {
+      const isHere = sql`${runs.sandboxId} || '' = ${sandboxId}` // as in `standing`
+      const [row] = await db
+        .select({ createdAt: runs.createdAt })
+        .from(runs)
+        .where(and(isActive(tables), eq(runs.status, 'QUEUED'), isHere))
+        .orderBy(runs.createdAt)
+        .limit(1)
+      return row?.createdAt ?? null
+    },
+
+    totals: (sandboxId: string): Promise<Row<'runTotals'>[]> =>
+      db.select().from(runTotals).where(eq(runTotals.sandboxId, sandboxId)).orderBy(runTotals.status),
 
     /** `visible`: only those to a partner's destinations. */
     byIds: (

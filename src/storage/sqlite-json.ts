@@ -53,6 +53,7 @@ export const sqliteJson: JsonDialect = {
   isIn: (left: SQL | Column, list: readonly string[] | readonly number[] | Placeholder) =>
     sql`${left} in (select value from json_each(${Array.isArray(list) ? JSON.stringify(list) : list}))`,
   contains: (column, pattern) => sql`lower(${column}) like lower(${pattern}) escape '\\'`,
+  milliseconds: (from, to) => sql`(${to} - ${from})`,
   likely: (condition) => sql`likely(${condition})`,
   matches: (text, where, needle) => {
     if (where === 'anywhere') return sql`instr(${text}, ${needle}) > 0`

@@ -97,3 +97,56 @@ it('is for whoever may read, and not for partners', async () => {
   const headers = { authorization: `Bearer ${gateway.admin}` }
   expect((await fetch(`${url}/metrics`, { method: 'POST', headers })).status).toBe(405)
 })
+
+it('counts runs that have ended, with rows, bytes and durations, for good', async () => {
+  const { test } = gateway
+  const { runs } = test.database.tables
+  await test.database.db.update(runs).set({ exported: 7, bytes: 100 })
+  await happen(test, runId, 'SUCCEEDED', 7)
+  const label = '{sandbox="prod",status="SUCCESS"}'
+  const sums = async () => {
+    const text = await metrics()
+    return [
+      'runs_ended_total',
+      'exported_rows_total',
+      'exported_bytes_total',
+      'run_duration_seconds_count',
+    ].map((name) => valuesOf(text, `gateway_${name}`)[label])
+  }
+  expect(await sums()).toEqual([1, 7, 100, 1])
+  const buckets = valuesOf(await metrics(), 'gateway_run_duration_seconds_bucket')
+  expect(buckets['{sandbox="prod",status="SUCCESS",le="1"}']).toBe(1) // it took a second
+  expect(buckets['{sandbox="prod",status="SUCCESS",le="+Inf"}']).toBe(1)
+  expect(valuesOf(await metrics(), 'gateway_run_duration_seconds_sum')).toEqual({ [label]: 1 })
+  // The clean-up may take the run: what was counted stays.
+  await test.database.batch([test.database.db.delete(runs)])
+  expect(await sums()).toEqual([1, 7, 100, 1])
+  const again = (await aQueuedRun(test, { id: 'snp_y', version: 1, count: 100 })).id
+  await happen(test, again, 'SUCCEEDED')
+  expect(await sums()).toEqual([2, 7, 100, 2])
+})
+
+it('tells how long the queue is, who watches, and how long requests take', async () => {
+  const { test } = gateway
+  expect(valuesOf(await metrics(), 'gateway_queue_oldest_seconds')['{sandbox="prod"}']).toBeLessThan(60)
+  await test.database.db
+    .update(test.database.tables.runs)
+    .set({ createdAt: new Date(Date.now() - 3_600_000) })
+  expect(
+    valuesOf(await metrics(), 'gateway_queue_oldest_seconds')['{sandbox="prod"}'],
+  ).toBeGreaterThanOrEqual(3_600)
+  const client = await admitted(url, gateway.admin)
+  client.subscribe('1', 'subscription { runUpdated { id } }')
+  await expect.poll(async () => valuesOf(await metrics(), 'gateway_subscriptions')).toEqual({ '': 1 })
+  client.socket.terminate()
+  await (await post('{ viewer { name } }')).text()
+  await (await fetch(`${url}/nothing`)).text()
+  const text = await metrics()
+  const counts = valuesOf(text, 'gateway_request_duration_seconds_count')
+  expect(counts['{route="/graphql",status="2xx"}']).toBe(1)
+  expect(counts['{route="other",status="4xx"}']).toBe(1)
+  const buckets = valuesOf(text, 'gateway_request_duration_seconds_bucket')
+  expect(buckets['{route="/graphql",status="2xx",le="+Inf"}']).toBe(1)
+  await happen(test, runId, 'CANCELLED')
+  expect(valuesOf(await metrics(), 'gateway_queue_oldest_seconds')).toEqual({ '{sandbox="prod"}': 0 })
+})
