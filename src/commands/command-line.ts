@@ -86,6 +86,20 @@ function addData(program: Command): void {
     .action(async (file: string, options: Json) =>
       (await import('./backup.ts')).backup(await config(), file, options),
     )
+  declare(
+    program,
+    'copy',
+    'Copy everything from SQLite to PostgreSQL, while no gateway runs. Ended in the middle, call it again.',
+    [
+      'copy postgres://gateway@db.example.com/gateway',
+      'PGPASSWORD=… … copy postgres://gateway@localhost/gateway --json',
+    ],
+  )
+    .argument('<target>', 'the database, which must be empty; the password may be in PGPASSWORD')
+    .option('--json', 'print the tables, their rows and their checksums as JSON')
+    .action(async (target: string, options: Json) =>
+      (await import('./copy.ts')).copy(await config(), target, options),
+    )
 }
 
 function addRuns(program: Command): void {

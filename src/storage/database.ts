@@ -93,6 +93,11 @@ export interface Database {
 
   /** Which processes of this installation are alive: their leases hold. */
   readonly life: Life
+  /** Keys that the database makes, by the name of their table: the last one given out, and another to go on after. */
+  readonly identity: {
+    last(table: string): Promise<number>
+    goOnAfter(table: string, key: number): Promise<void>
+  }
   migrate(): Promise<void>
   /** Rejects when the database cannot be reached or is not migrated. */
   ping(): Promise<void>
