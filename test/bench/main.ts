@@ -31,6 +31,12 @@ const BENCHES = [
     options: '--rows N  --latency MS,MS',
     run: () => import('./activecampaign.ts'),
   },
+  {
+    name: 'retention',
+    about: 'the clean-up of millions of old rows: the longest time that it holds the database',
+    options: '--rows N',
+    run: () => import('./retention.ts'),
+  },
 ]
 
 const asked = process.argv[2] ?? ''
