@@ -4,7 +4,9 @@ import type { Database, Query } from '../storage/database.ts'
 import { sizeAfter } from './slices.ts'
 
 const FIRST_SIZE = 100
-/** A slice is planned for 12 ms; where one took this long, the machine is busy, and the others go first. */
+/** Short, because now and then the database writes its journal back within a slice, which takes tens of milliseconds. */
+const TARGET_MS = 4
+/** Where a slice took this long, the machine is busy, and the others go first. */
 const BUSY_MS = 30
 const PAUSE_MS = 200
 
@@ -48,7 +50,7 @@ export function deletion({
         const { rows, ms } = await timed([query(size)])
         total += rows
         if (rows < size) return total
-        size = sizeAfter(size, ms)
+        size = sizeAfter(size, ms, TARGET_MS)
       }
     },
     atOnce: async (writes) => (await timed(writes)).rows,

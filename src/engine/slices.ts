@@ -10,8 +10,8 @@ const GROWTH = 2
 export type Slice = (range: IdRange) => Promise<void>
 
 /** The size of the slice after one of this size that took so long. */
-export function sizeAfter(size: number, ms: number): number {
-  const fitting = (size * TARGET_MS) / Math.max(ms, 0.1)
+export function sizeAfter(size: number, ms: number, targetMs = TARGET_MS): number {
+  const fitting = (size * targetMs) / Math.max(ms, 0.1)
   return Math.max(1, Math.min(Math.round(fitting), size * GROWTH, LARGEST))
 }
 

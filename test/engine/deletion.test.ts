@@ -56,7 +56,7 @@ it('never holds the database for 50 ms, however slow the rows are, and however t
 it('takes as many rows as fit: a million quick ones need few slices', async () => {
   const scene = table(1_000_000, () => 0.001)
   await deletion({ ...scene, signal: new AbortController().signal }).inSlices(query)
-  expect(scene.holds.length).toBeLessThan(120)
+  expect(scene.holds.length).toBeLessThan(400)
 })
 
 it('lets the others go first where a slice took long', async () => {
