@@ -8,6 +8,7 @@ import { anyDocument, type TrustedDocuments } from '../graphql/trusted-documents
 import { type Answer, denialAnswer, errorAnswer, unavailableAnswer } from './answer.ts'
 import { authenticator } from './auth.ts'
 import { importRoute } from './import-route.ts'
+import { limitsTogether } from './limits-together.ts'
 import { metricsRoute } from './metrics-route.ts'
 import { oauthRoute } from './oauth-route.ts'
 import { operationCounts } from './operation-counts.ts'
@@ -47,7 +48,9 @@ export function httpServer({
   isEngineRunning,
 }: HttpServerOptions): HttpServer {
   const { log } = parts
-  const limits = newLimits({ clock: parts.clock, requestsPerMinute: config.requestsPerMinute })
+  const counting = { clock: parts.clock, requestsPerMinute: config.requestsPerMinute }
+  const together = parts.database.isShared ? limitsTogether(parts) : null
+  const limits = newLimits({ ...counting, ...(together && { onUntold: together.tellSoon }) })
   const authenticate = authenticator(parts, limits)
   const operations = operationCounts()
   const way = {
@@ -140,6 +143,7 @@ export function httpServer({
         server.once('error', reject)
         server.listen(config.port, config.host, () => {
           server.off('error', reject)
+          together?.start(limits)
           server.on('error', (error) => log.error({ error }, 'the HTTP server failed'))
           resolve({ port: portOf(server.address()) })
         })
@@ -156,6 +160,7 @@ export function httpServer({
       }, graceMs)
       await closed
       clearTimeout(timer)
+      await together?.stop()
       await yoga.dispose()
     },
   }

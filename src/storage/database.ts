@@ -93,6 +93,8 @@ export interface Database {
 
   /** Which processes of this installation are alive: their leases hold. */
   readonly life: Life
+  /** Whether gateways on other machines may work on it: then what is counted per minute is counted together. */
+  readonly isShared: boolean
   /** Keys that the database makes, by the name of their table: the last one given out, and another to go on after. */
   readonly identity: {
     last(table: string): Promise<number>

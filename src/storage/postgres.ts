@@ -62,6 +62,7 @@ export function openPostgres(url: string, { poolSize = 10 }: PostgresOptions = {
       postgresAttributeStatistics({ sandboxId, signal, read: (query) => aside.read(query, signal) }),
     exportSource: () => ({ url }),
     life: postgresLife({ pool, session }),
+    isShared: true,
     identity: {
       last: async (table) => {
         const sequence = `pg_get_serial_sequence($1, 'id')::regclass`

@@ -26,6 +26,7 @@ export const {
   runFiles,
   rejections,
   auditLog,
+  rateCounts,
   runTotals,
   notificationTargets,
   notificationStates,

@@ -104,6 +104,7 @@ export function openSqlite(file: string): Database {
       sqliteAttributeStatistics({ sandboxId, signal, read: (query) => aside.read(query, signal) }),
     exportSource: () => ({ url: `file:${file}` }),
     life: locks,
+    isShared: false,
     identity: {
       last: async (table) => {
         const query = 'select coalesce(max(seq), 0) from sqlite_sequence where name = ?'

@@ -54,5 +54,18 @@ export function operationsTables(kit: Kit) {
     },
     (t) => [kit.primaryKey({ columns: [t.sandboxId, t.status, t.bucket] })],
   )
-  return { auditLog, runTotals }
+
+  /** What gateways on one database have counted in a window of time, each for itself; forgotten soon after. */
+  const rateCounts = kit.table(
+    'rate_counts',
+    {
+      endsAt: kit.timestamp('ends_at').notNull(),
+      /** A hash: addresses of people are not kept. */
+      key: kit.text('key').notNull(),
+      gateway: kit.text('gateway').notNull(),
+      count: kit.int('count').notNull(),
+    },
+    (t) => [kit.primaryKey({ columns: [t.endsAt, t.key, t.gateway] })],
+  )
+  return { auditLog, runTotals, rateCounts }
 }
