@@ -101,7 +101,13 @@ export async function compose(
   const { folder, only } = config.trustedDocuments
   const { maxQueryDepth } = config.guardrails
   const documents = folder === null ? anyDocument : trustedDocuments(folder, { only, schema, maxQueryDepth })
-  const server = httpServer({ parts: api, config, documents, isEngineRunning: () => isEngineRunning })
+  const server = httpServer({
+    parts: api,
+    config,
+    documents,
+    isEngineRunning: () => isEngineRunning,
+    scheduler: schedules.standing,
+  })
 
   return {
     ...api,

@@ -18,6 +18,14 @@ export interface Cron {
   /** The last one up to the moment, itself included; null when there was none. */
   latest(upTo: Date): Date | null
 }
+/** How the scheduler of a process stands. */
+export interface SchedulerStanding {
+  /** When it last came on with its look at all schedules; null: not yet. */
+  heartbeatAt: Date | null
+  /** For how long the oldest slot waits that is due, or else for how long the scheduler is overdue itself. */
+  lagMs: number
+  isAlive: boolean
+}
 export interface Logger {
   debug(fields: object, message: string): void
   info(fields: object, message: string): void

@@ -1,7 +1,7 @@
 // Makes the runs of schedules when their slots come. What is due is reckoned from the schedule and the clock every time,
 // and what was done about it is in the database alone: a scheduler may end, be repeated or be one of many at any moment.
 import { setImmediate } from 'node:timers/promises'
-import type { Clock, Logger } from '../domain/ports.ts'
+import type { Clock, Logger, SchedulerStanding } from '../domain/ports.ts'
 import { type DueSlot, latestSlot, slotOfEvaluation } from '../domain/slots.ts'
 import { type Database, StaleWrite } from '../storage/database.ts'
 import { type ScheduledMapping, scheduleStore } from '../storage/schedule.ts'
@@ -10,6 +10,8 @@ import type { SegmentationSchedule } from './segmentation-schedule.ts'
 const HOUR_MS = 60 * 60 * 1000
 /** Slots are full hours, and the loop wakes at each: this is for segmentation, what had to wait, and what was not heard of. */
 const POLL_MS = 10_000
+/** A scheduler that has been silent for so long is stuck. */
+const MAX_SILENCE_MS = 60_000
 const MAPPINGS_A_PAGE = 500
 
 export interface SchedulerOptions {
@@ -20,14 +22,6 @@ export interface SchedulerOptions {
   make(mapping: ScheduledMapping, slot: DueSlot): Promise<'MADE' | 'WAITS' | 'TAKEN'>
   /** Looked after by the same loop. */
   segmentation?: SegmentationSchedule
-}
-/** How the scheduler of this process stands. */
-export interface SchedulerStanding {
-  /** When it last looked at all schedules; null: not yet. */
-  heartbeatAt: Date | null
-  /** For how long the oldest slot waits that is due, or else for how long the scheduler is overdue itself. */
-  lagMs: number
-  isAlive: boolean
 }
 export type Scheduler = ReturnType<typeof scheduler>
 
@@ -75,6 +69,7 @@ export function scheduler({ database, clock, log, make, segmentation }: Schedule
       for (const mapping of page) {
         if (stopping.signal.aborted) return
         const slot = await dueSlot(mapping, now)
+        beat = { at: clock(), oldest: beat?.oldest ?? null } // one look may take minutes when very many are due
         if (!slot || (await settle(mapping, slot))) continue
         if (oldest === null || slot.dueAt < oldest) oldest = slot.dueAt
       }
@@ -105,7 +100,7 @@ export function scheduler({ database, clock, log, make, segmentation }: Schedule
       if (!beat) return { heartbeatAt: null, lagMs: 0, isAlive: false }
       const silentMs = now - beat.at.getTime()
       const waitsSince = beat.oldest?.getTime() ?? beat.at.getTime() + POLL_MS
-      const isAlive = silentMs < 6 * POLL_MS
+      const isAlive = silentMs < MAX_SILENCE_MS
       return { heartbeatAt: beat.at, lagMs: Math.max(0, now - waitsSince), isAlive }
     },
     start(): void {

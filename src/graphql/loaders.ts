@@ -1,6 +1,8 @@
 // Batch loaders: however many objects ask for a row in one tick, it is one statement.
 import DataLoader from 'dataloader'
 import { isAllowed, type Session, visibleDestinations } from '../domain/access.ts'
+import { MISSED_FOR_MS } from '../domain/health.ts'
+import { dataflowStandings } from '../storage/dataflow-standing.ts'
 import { latestRunsOf } from '../storage/latest-run.ts'
 import type { Selection } from '../storage/read.ts'
 import { activeSchedulesOf } from '../storage/schedule.ts'
@@ -45,6 +47,13 @@ export function createLoaders(stores: Stores, parts: ApiParts, session: Session)
     ),
     schedulesOfDataflow: groupedBy(
       (ids) => activeSchedulesOf(parts.database, sandboxId, ids),
+      (row) => row.dataflowId,
+    ),
+    standingsOfDataflow: groupedBy(
+      (dataflowIds) => {
+        const since = new Date(parts.clock().getTime() - MISSED_FOR_MS)
+        return dataflowStandings(parts.database, { sandboxId, dataflowIds, since })
+      },
       (row) => row.dataflowId,
     ),
     runFiles: groupedBy(

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { Session } from '../domain/access.ts'
 import { AccessError } from '../domain/errors.ts'
+import type { SchedulerStanding } from '../domain/ports.ts'
 import type { ApiParts } from '../graphql/context.ts'
 import { type Answer, errorAnswer } from './answer.ts'
 import { histogramText } from './histogram.ts'
@@ -28,6 +29,7 @@ export function metricsRoute(options: {
   operations: OperationCounts['counts']
   open: OpenConnections
   requests: Pick<ReturnType<typeof requestTimes>, 'series'>
+  scheduler: () => SchedulerStanding
 }) {
   const { run } = options.parts.services
   let registry: Registry | undefined
@@ -53,6 +55,7 @@ export function metricsRoute(options: {
 function processMetrics({
   operations,
   open,
+  scheduler,
 }: Omit<Parameters<typeof metricsRoute>[0], 'parts' | 'requests'>): Registry {
   const registry = new Registry()
   const registers = [registry]
@@ -84,6 +87,16 @@ function processMetrics({
     'gateway_subscriptions',
     'Subscriptions that are live, over WebSocket and server-sent events.',
     open.subscriptions,
+  )
+  gauge(
+    'gateway_scheduler_heartbeat_timestamp_seconds',
+    'When the scheduler of this process last looked at the schedules, in seconds since 1970; 0: not yet.',
+    () => (scheduler().heartbeatAt?.getTime() ?? 0) / 1000,
+  )
+  gauge(
+    'gateway_scheduler_lag_seconds',
+    'For how long the oldest slot waits that is due, or else for how long the scheduler is overdue.',
+    () => scheduler().lagMs / 1000,
   )
   return registry
 }

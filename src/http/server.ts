@@ -1,6 +1,7 @@
 // The HTTP edge: routes, limits of connections, and the order in which it stops.
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { SchedulerStanding } from '../domain/ports.ts'
 import { type ApiParts, contextFactory } from '../graphql/context.ts'
 import { guard } from '../graphql/guard.ts'
 import { withRequestId } from '../graphql/request-id.ts'
@@ -26,6 +27,8 @@ export interface HttpServerOptions {
   documents?: TrustedDocuments
   /** Whether this gateway's engine runs: a part of being ready. */
   isEngineRunning: () => boolean
+  /** How this gateway's scheduler stands: a part of being ready, too. */
+  scheduler: () => SchedulerStanding
 }
 export interface HttpServer {
   /** Resolves with the port when connections are accepted. @throws when the port is taken */
@@ -46,6 +49,7 @@ export function httpServer({
   config,
   documents = anyDocument,
   isEngineRunning,
+  scheduler,
 }: HttpServerOptions): HttpServer {
   const { log } = parts
   const counting = { clock: parts.clock, requestsPerMinute: config.requestsPerMinute }
@@ -70,6 +74,7 @@ export function httpServer({
   const metrics = metricsRoute({
     parts,
     operations: operations.counts,
+    scheduler,
     requests,
     open: {
       sockets: sockets.count,
@@ -84,9 +89,19 @@ export function httpServer({
       () => true,
       () => false,
     )
-    const checks = { database: isReachable, engine: isEngineRunning(), draining: isDraining }
-    const isReady = checks.database && checks.engine && !isDraining
-    return { status: isReady ? 200 : 503, body: { status: isReady ? 'ready' : 'not ready', checks } }
+    const { isAlive, heartbeatAt, lagMs } = scheduler()
+    const checks = {
+      database: isReachable,
+      engine: isEngineRunning(),
+      scheduler: isAlive,
+      draining: isDraining,
+    }
+    const isReady = checks.database && checks.engine && checks.scheduler && !isDraining
+    const status = isReady ? 'ready' : 'not ready'
+    return {
+      status: isReady ? 200 : 503,
+      body: { status, checks, scheduler: { heartbeatAt, lagSeconds: lagMs / 1000 } },
+    }
   }
   const answer = async (req: IncomingMessage, res: ServerResponse, path: string): Promise<Answer | null> => {
     const type = short.fits(req)

@@ -20,7 +20,8 @@ describe('routes', () => {
     expect(ready.status).toBe(200)
     expect(await ready.json()).toEqual({
       status: 'ready',
-      checks: { database: true, engine: true, draining: false },
+      checks: { database: true, engine: true, scheduler: true, draining: false },
+      scheduler: { heartbeatAt: expect.stringMatching(/^\d{4}-.*Z$/), lagSeconds: 0 },
     })
     gateway.parts.database.ping = () => Promise.reject(new Error('gone'))
     expect((await fetch(`${url}/readyz`)).status).toBe(503)
@@ -48,6 +49,7 @@ describe('routes', () => {
         requestsPerMinute: 100,
       },
       isEngineRunning: () => true,
+      scheduler: () => ({ heartbeatAt: new Date(), lagMs: 0, isAlive: true }),
     })
     const { port } = await server.start()
     const stream = await fetch(`http://127.0.0.1:${port}/graphql`, {

@@ -1,3 +1,4 @@
+import path from 'node:path'
 import { eq } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Frequency, Schedule } from '../../src/domain/model.ts'
@@ -6,6 +7,7 @@ import { dataflowService } from '../../src/services/dataflow.ts'
 import { destinationService } from '../../src/services/destination.ts'
 import { runStore } from '../../src/storage/run.ts'
 import { runLease } from '../../src/storage/run-lease.ts'
+import { openSqlite } from '../../src/storage/sqlite.ts'
 import { activated, aWorld, codesOf, refused, worldOf } from '../support/activation.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { aSchedule, aScheduler, finishRuns, scheduledRuns } from '../support/schedule.ts'
@@ -296,5 +298,24 @@ describe('where it follows the evaluation of the segment', () => {
       [over.id, 1],
       [once.id, 2],
     ])
+  })
+})
+
+describe('two schedulers on one database, each with a connection of its own', () => {
+  it('run each slot once', async () => {
+    const other = openSqlite(path.join(test.dir, 'gateway.db'))
+    const schedulers = [aScheduler(test), aScheduler(test, other)]
+    for (let index = 0; index < 12; index += 1) await map(aSchedule('EVERY_3_HOURS', { startTime: '00:00' }))
+    for (const hour of ['03', '06', '09', '12']) {
+      at(`2026-03-01T${hour}:00:00.000Z`)
+      await Promise.all(schedulers.map(({ tick }) => tick()))
+      await finishRuns(test)
+    }
+    const runs = await scheduledRuns(test)
+    expect(runs).toHaveLength(48)
+    expect(
+      runs.every(({ missedSlots, isLate, status }) => missedSlots === 0 && !isLate && status === 'SUCCESS'),
+    ).toBe(true)
+    await other.close()
   })
 })

@@ -162,6 +162,7 @@ export async function testGateway(
         config: { ...config, host: '127.0.0.1', port: 0, requestsPerMinute },
         documents,
         isEngineRunning: () => true,
+        scheduler: () => ({ heartbeatAt: clock(), lagMs: 0, isAlive: true }),
       })
       stops.push(() => server.stop(200))
       return httpUrl('127.0.0.1', (await server.start()).port)

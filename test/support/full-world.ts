@@ -134,7 +134,8 @@ async function addJob({ newId, session, write, db, tables, at }: Scene): Promise
 /** It runs, has failed and is done, all at once: every field has a value. */
 async function addRun({ write, db, tables, at }: Scene, fresh: Maker): Promise<Row<'runs'>> {
   const busy = { status: 'PROCESSING', phase: 'READING', total: 9, received: 3, attempt: 1 } as const
-  const run = await fresh.run({ ...busy, error: FAILURE, startedAt: at, completedAt: at })
+  const run = await fresh.run({ ...busy, error: FAILURE, startedAt: at, completedAt: at, dueAt: at })
+  await fresh.run({ status: 'SUCCESS', phase: 'DONE', completedAt: at })
   await fresh.refuse(run.id)
   await write(
     db.update(tables.runEvents).set({ message: 'So far so good.' }).where(eq(tables.runEvents.runId, run.id)),

@@ -77,7 +77,7 @@ export function sampleArguments(gateway: TestGateway, full: FullWorld): Record<s
     ],
     'Mutation.retryRejections': [
       async () => {
-        const { id } = await fresh.run({ status: 'SUCCESS', phase: 'DONE' })
+        const { id } = await fresh.run({ status: 'SUCCESS', phase: 'DONE', completedAt: new Date() })
         await fresh.refuse(id)
         return `id: "${id}"`
       },

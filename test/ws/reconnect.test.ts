@@ -31,6 +31,7 @@ async function start() {
     parts: gateway.parts,
     config: { ...config, requestsPerMinute: 1e6 },
     isEngineRunning: () => true,
+    scheduler: () => ({ heartbeatAt: new Date(), lagMs: 0, isAlive: true }),
   })
   url = httpUrl('127.0.0.1', (await server.start()).port)
 }

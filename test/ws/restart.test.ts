@@ -26,6 +26,7 @@ async function start(): Promise<{ url: string; server: HttpServer }> {
     parts: gateway.parts,
     config: { ...config, host: '127.0.0.1', port: 0 },
     isEngineRunning: () => true,
+    scheduler: () => ({ heartbeatAt: new Date(), lagMs: 0, isAlive: true }),
   })
   servers.push(server)
   return { server, url: httpUrl('127.0.0.1', (await server.start()).port) }

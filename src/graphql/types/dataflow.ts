@@ -1,6 +1,8 @@
 import { authorize } from '../../domain/access.ts'
+import { type DataflowStanding, healthOf, overdueSlotsOf } from '../../domain/health.ts'
 import type { FieldMapping } from '../../domain/model.ts'
 import { nextDue } from '../../domain/schedule.ts'
+import type { StandingRow } from '../../storage/dataflow-standing.ts'
 import { builder } from '../builder.ts'
 import { pageArgs } from '../connection.ts'
 import { objectQuery } from '../object-query.ts'
@@ -24,6 +26,21 @@ const dataflowState = builder.enumType('DataflowState', {
   values: {
     ENABLED: { description: 'Its segments may be sent.' },
     DISABLED: { description: 'Nothing is sent through it until it is enabled again.' },
+  },
+})
+
+const dataflowHealth = builder.enumType('DataflowHealth', {
+  description: 'Whether what is scheduled is sent. Of several segments, the worst counts.',
+  values: {
+    HEALTHY: {
+      description: 'Every slot that has come was dealt with, and no newest scheduled run has failed.',
+    },
+    LATE: {
+      description:
+        'A slot has passed 15 minutes ago or more and has no run, or its run waits; or a run that was made late has not ended.',
+    },
+    FAILING: { description: 'The newest scheduled run of a segment has failed.' },
+    PAUSED: { description: 'The dataflow or its destination is disabled: no slots count.' },
   },
 })
 
@@ -103,10 +120,43 @@ dataflow.implement({
         )
       },
     }),
+    lastSuccessAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When a run of it last succeeded, ad-hoc or scheduled; null when none has.',
+      ...reads('id'),
+      resolve: async ({ id }, _, { loaders }) =>
+        (await loaders.standingsOfDataflow.load(id))[0]?.lastSuccessAt ?? null,
+    }),
+    missedSlots: t.int({
+      description:
+        'Slots of its schedules in the last 30 days for which nothing ran: those that passed while no scheduler ran or a run took too long, and those that are overdue now.',
+      ...reads('id'),
+      resolve: async ({ id }, _, { loaders, parts }) =>
+        missedSlotsOf(await loaders.standingsOfDataflow.load(id), parts.clock()),
+    }),
+    health: t.field({
+      type: dataflowHealth,
+      description: 'Whether what is scheduled is sent: reckoned from the schedules and the time it is now.',
+      ...reads('id'),
+      resolve: async ({ id }, _, { loaders, parts }) =>
+        healthNow(await loaders.standingsOfDataflow.load(id), parts.clock()),
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
   }),
 })
+
+function standingOf(rows: readonly StandingRow[]): DataflowStanding {
+  const { state = 'DISABLED', destinationStatus = 'DISABLED' } = rows[0] ?? {}
+  return { state, destinationStatus, mappings: rows.flatMap(({ mapping }) => mapping ?? []) }
+}
+const healthNow = (rows: readonly StandingRow[], now: Date) => healthOf(standingOf(rows), now)
+
+function missedSlotsOf(rows: readonly StandingRow[], now: Date): number {
+  const recorded = rows.reduce((sum, { missedSlots }) => sum + missedSlots, 0)
+  return recorded + overdueSlotsOf(standingOf(rows), now)
+}
 
 const filter = builder.inputType('DataflowFilter', {
   description: 'Conditions that must all hold. What is absent or null does not filter.',

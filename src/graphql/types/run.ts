@@ -102,6 +102,18 @@ run.implement({
       ...reads('eventSeq'),
       resolve: ({ id, eventSeq }) => (eventSeq > 0 ? encodeLogCursor(id, eventSeq) : null),
     }),
+    dueAt: t.expose('dueAt', {
+      type: 'DateTime',
+      nullable: true,
+      description:
+        'The slot of the schedule that it is for, or the end of the evaluation that it follows; null for ad-hoc runs.',
+    }),
+    isLate: t.exposeBoolean('isLate', {
+      description: 'Whether it was made more than five minutes after its slot: nothing ran at that time.',
+    }),
+    missedSlots: t.exposeInt('missedSlots', {
+      description: 'Slots before its own for which nothing ran: it stands for them, too.',
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was asked for.' }),
     startedAt: t.expose('startedAt', {
       type: 'DateTime',
