@@ -29,6 +29,7 @@ export function scheduler({ database, clock, log, make, segmentation }: Schedule
   const store = scheduleStore(database)
   const stopping = new AbortController()
   let loop: Promise<void> = Promise.resolve()
+  let startedAt: Date | null = null
   let beat: { at: Date; oldest: Date | null } | null = null
 
   /** Whether the mapping has nothing left to be done now. */
@@ -97,13 +98,17 @@ export function scheduler({ database, clock, log, make, segmentation }: Schedule
     tick,
     standing(): SchedulerStanding {
       const now = clock().getTime()
-      if (!beat) return { heartbeatAt: null, lagMs: 0, isAlive: false }
-      const silentMs = now - beat.at.getTime()
-      const waitsSince = beat.oldest?.getTime() ?? beat.at.getTime() + POLL_MS
-      const isAlive = silentMs < MAX_SILENCE_MS
-      return { heartbeatAt: beat.at, lagMs: Math.max(0, now - waitsSince), isAlive }
+      const heardAt = beat?.at ?? startedAt
+      if (!heardAt) return { heartbeatAt: null, lagMs: 0, isAlive: false }
+      const waitsSince = beat?.oldest?.getTime() ?? heardAt.getTime() + POLL_MS
+      return {
+        heartbeatAt: beat?.at ?? null,
+        lagMs: Math.max(0, now - waitsSince),
+        isAlive: now - heardAt.getTime() < MAX_SILENCE_MS,
+      }
     },
     start(): void {
+      startedAt = clock()
       loop = work()
     },
     async stop(): Promise<void> {

@@ -138,6 +138,18 @@ it('makes one of the slots that come while a run goes on', async () => {
   expect(standing()).toEqual({ heartbeatAt: test.ctx.clock(), lagMs: 0, isAlive: true })
 })
 
+it('tells when it is silent for too long, and for how long it is overdue', async () => {
+  const { tick, standing } = aScheduler(test)
+  expect(standing()).toEqual({ heartbeatAt: null, lagMs: 0, isAlive: false })
+  await tick()
+  const heartbeatAt = test.ctx.clock()
+  expect(standing()).toEqual({ heartbeatAt, lagMs: 0, isAlive: true })
+  at('2026-03-01T00:30:09.000Z')
+  expect(standing()).toEqual({ heartbeatAt, lagMs: 0, isAlive: true })
+  at('2026-03-01T00:31:30.000Z')
+  expect(standing()).toEqual({ heartbeatAt, lagMs: 80_000, isAlive: false })
+})
+
 it('does not run or miss what is paused, and goes on with the next slot', async () => {
   const segment = await world.segment()
   const { dataflow: flows, destination: destinations } = serviceOf(test)
