@@ -42,6 +42,29 @@ function customer(n: number): Customer {
   ]
 }
 
+export const attribute = (name: string, operator: string, value?: unknown) => ({
+  attribute: { path: name, operator, value },
+})
+
+/** A hundred, of all kinds of conditions. */
+export function hundredRules(): unknown[] {
+  return Array.from({ length: 100 }, (_, n) => {
+    const kinds = [
+      attribute('country', 'EQUALS', `Country ${n % 60}`),
+      attribute('total_spent', 'GREATER_THAN', n * 9),
+      { all: [attribute('active', 'EQUALS', true), attribute('rentals', 'GREATER_OR_EQUAL', n % 50)] },
+      { not: attribute('city', 'CONTAINS', `${n}`) },
+      {
+        any: [
+          attribute('created_on', 'AFTER', '2020-01-01'),
+          attribute('last_name', 'IN', [`Last${n}`, `Last${n + 1}`]),
+        ],
+      },
+    ]
+    return kinds[n % kinds.length]
+  })
+}
+
 export async function writeCsv(file: string, rows: number): Promise<void> {
   const out = fs.createWriteStream(file)
   out.write(`${COLUMNS.join(',')}\n`)

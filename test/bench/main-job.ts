@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { runCommand, runProcess, type Server, startServer } from '../support/gateway-process.ts'
 import { type Api, activate, apiOf, createDataflow, createSegment, evaluate } from '../support/http-api.ts'
 import { latencies } from './latency.ts'
-import { EXPORTED, writeCsv, writeFlatTable } from './main-job-data.ts'
+import { attribute, EXPORTED, hundredRules, writeCsv, writeFlatTable } from './main-job-data.ts'
 import { bar, figure, heading, median, seconds } from './report.ts'
 
 const { values: options } = parseArgs({
@@ -58,29 +58,10 @@ async function benchImport(): Promise<void> {
   figure('peak memory of the process', `${peakMb} MB`, bar(peakMb === null || peakMb < 300, 'under 300'))
 }
 
-/** A hundred segments of all kinds of conditions, a tenth of the profiles, and everybody. */
 async function benchSegmentation(api: Api): Promise<{ whole: string; tenth: string }> {
   heading('Segmentation')
-  const attribute = (name: string, operator: string, value?: unknown) => ({
-    attribute: { path: name, operator, value },
-  })
-  const rules = Array.from({ length: 100 }, (_, n) => {
-    const kinds = [
-      attribute('country', 'EQUALS', `Country ${n % 60}`),
-      attribute('total_spent', 'GREATER_THAN', n * 9),
-      { all: [attribute('active', 'EQUALS', true), attribute('rentals', 'GREATER_OR_EQUAL', n % 50)] },
-      { not: attribute('city', 'CONTAINS', `${n}`) },
-      {
-        any: [
-          attribute('created_on', 'AFTER', '2020-01-01'),
-          attribute('last_name', 'IN', [`Last${n}`, `Last${n + 1}`]),
-        ],
-      },
-    ]
-    return kinds[n % kinds.length]
-  })
   const ids: string[] = []
-  for (const [n, rule] of rules.entries()) ids.push(await createSegment(api, `Segment ${n}`, rule))
+  for (const [n, rule] of hundredRules().entries()) ids.push(await createSegment(api, `Segment ${n}`, rule))
   figure('10 segments', seconds(await evaluate(api, ids.slice(0, 10))))
   const hundred = await evaluate(api, ids)
   figure('100 segments', seconds(hundred), bar(hundred <= 120, 'at most 120 s'))

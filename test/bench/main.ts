@@ -37,6 +37,12 @@ const BENCHES = [
     options: '--rows N',
     run: () => import('./retention.ts'),
   },
+  {
+    name: 'postgres',
+    about: 'import, segmentation, export and claims on PostgreSQL against SQLite, with one worker and more',
+    options: '--rows N  --rounds N  --runs N',
+    run: () => import('./postgres.ts'),
+  },
 ]
 
 const asked = process.argv[2] ?? ''
