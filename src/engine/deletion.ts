@@ -4,10 +4,10 @@ import type { Database, Query } from '../storage/database.ts'
 import { sizeAfter } from './slices.ts'
 
 const FIRST_SIZE = 100
-/** Short, because now and then the database writes its journal back within a slice, which takes tens of milliseconds. */
-const TARGET_MS = 4
-/** Where a slice took this long, the machine is busy, and the others go first. */
-const BUSY_MS = 30
+/** Of the time that a slice may take: now and then the database writes its journal back within one, which takes longer. */
+const TARGET_SHARE = 1 / 3
+/** Where a slice took so many times as long as it may, the machine is busy, and the others go first. */
+const BUSY_FACTOR = 2.5
 const PAUSE_MS = 200
 
 export interface Deletion {
@@ -19,7 +19,7 @@ export interface Deletion {
   longestMs(): number
 }
 export interface DeletionOptions {
-  database: Pick<Database, 'batch'>
+  database: Pick<Database, 'batch' | 'sliceMs'>
   signal: AbortSignal
   /** In milliseconds, from any moment on. */
   now?: () => number
@@ -40,7 +40,7 @@ export function deletion({
     const counts = await database.batch(writes)
     const ms = now() - started
     longest = Math.max(longest, ms)
-    await (ms > BUSY_MS ? pause(PAUSE_MS) : setImmediate())
+    await (ms > database.sliceMs * BUSY_FACTOR ? pause(PAUSE_MS) : setImmediate())
     return { rows: counts.reduce((sum, count) => sum + count, 0), ms }
   }
   return {
@@ -50,7 +50,7 @@ export function deletion({
         const { rows, ms } = await timed([query(size)])
         total += rows
         if (rows < size) return total
-        size = sizeAfter(size, ms, TARGET_MS)
+        size = sizeAfter(size, ms, database.sliceMs * TARGET_SHARE)
       }
     },
     atOnce: async (writes) => (await timed(writes)).rows,

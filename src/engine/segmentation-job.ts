@@ -79,7 +79,10 @@ export async function evaluateJob(options: {
       profileCount += inserted
       if (previous && inserted > 0) staying += await members.countStaying(version, previous.version, range)
     }
-    if (count > 0) await slices({ range: { after: min - 1, upTo: max }, firstSize, signal, slice })
+    if (count > 0) {
+      const range = { after: min - 1, upTo: max }
+      await slices({ range, firstSize, targetMs: database.sliceMs, signal, slice })
+    }
     found += profileCount
     versions.set(segment.id, version)
     finished.push({

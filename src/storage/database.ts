@@ -74,6 +74,11 @@ export interface Database {
    * @throws StaleWrite when a write misses its expected count
    */
   batch(writes: readonly Write[]): Promise<number[]>
+  /**
+   * How long, in milliseconds, one slice of a long write should take. Where one connection writes, others wait meanwhile;
+   * where many do, a slice so short would be little more than its commit.
+   */
+  readonly sliceMs: number
   /** Marks a sub-select of a claim so that concurrent claimers pass over each other's rows. */
   skipLocked<Q>(select: Q): Q
   /** The table whose unique index an error speaks of, or null for any other error. */

@@ -22,6 +22,7 @@ import { tables } from './schema.postgres.ts'
 const STATEMENT_TIMEOUT_MS = 30_000
 /** Imports one after the other: each is bound by the disk. */
 const IMPORT_CONNECTIONS = 2
+const SLICE_MS = 150
 const dialect = new PgDialect()
 
 export interface PostgresOptions {
@@ -46,6 +47,7 @@ export function openPostgres(url: string, { poolSize = 10 }: PostgresOptions = {
     tables: tables as unknown as Database['tables'],
     wake,
     json: postgresJson,
+    sliceMs: SLICE_MS,
     batch: (writes) => postgresBatch(pool, writes),
     prepare: (query, where = 'here') => {
       const { sql, params } = dialect.sqlToQuery(query)

@@ -18,6 +18,7 @@ import { migrateSqlite } from './sqlite-migrate.ts'
 import { inProcessWake } from './wake.ts'
 
 const STATEMENTS_KEPT = 100
+const SLICE_MS = 12
 
 /**
  * SQLite, as it is built here (ENABLE_STAT4), plans a statement anew whenever a bare parameter that an index is searched
@@ -73,6 +74,7 @@ export function openSqlite(file: string): Database {
     tables,
     wake: inProcessWake(),
     json: sqliteJson,
+    sliceMs: SLICE_MS,
     batch: async (writes) => {
       const steps = writes.map(prepared)
       return atomically(() => steps.map((step) => step()))

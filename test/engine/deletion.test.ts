@@ -12,7 +12,8 @@ function table(rows: number, msOfRow: (left: number) => number, msOfBatch = 1) {
   const holds: number[] = []
   const sizes: number[] = []
   const pauses: number[] = []
-  const database: Pick<Database, 'batch'> = {
+  const database: Pick<Database, 'batch' | 'sliceMs'> = {
+    sliceMs: 12,
     async batch(writes) {
       return writes.map((write) => {
         const limit = 'toSQL' in write ? Number(write.toSQL().params[0]) : 0
