@@ -46,9 +46,9 @@ export const attribute = (name: string, operator: string, value?: unknown) => ({
   attribute: { path: name, operator, value },
 })
 
-/** A hundred, of all kinds of conditions. */
-export function hundredRules(): unknown[] {
-  return Array.from({ length: 100 }, (_, n) => {
+/** Of all kinds of conditions. */
+export const hundredRules = (): unknown[] =>
+  Array.from({ length: 100 }, (_, n) => {
     const kinds = [
       attribute('country', 'EQUALS', `Country ${n % 60}`),
       attribute('total_spent', 'GREATER_THAN', n * 9),
@@ -63,7 +63,6 @@ export function hundredRules(): unknown[] {
     ]
     return kinds[n % kinds.length]
   })
-}
 
 export async function writeCsv(file: string, rows: number): Promise<void> {
   const out = fs.createWriteStream(file)

@@ -58,6 +58,7 @@ async function benchImport(): Promise<void> {
   figure('peak memory of the process', `${peakMb} MB`, bar(peakMb === null || peakMb < 300, 'under 300'))
 }
 
+/** A hundred segments of all kinds of conditions, a tenth of the profiles, and everybody. */
 async function benchSegmentation(api: Api): Promise<{ whole: string; tenth: string }> {
   heading('Segmentation')
   const ids: string[] = []

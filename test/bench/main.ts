@@ -8,6 +8,13 @@ const BENCHES = [
     run: () => import('./main-job.ts'),
   },
   {
+    name: 'postgres',
+    about:
+      'the same job on PostgreSQL and on SQLite: import, segmentation, export and claims by many workers',
+    options: '--rows N  --rounds N  --runs N',
+    run: () => import('./postgres.ts'),
+  },
+  {
     name: 'destinations',
     about: 'the same segment to S3, SFTP and Azure on this machine, against LOCAL_DIRECTORY; peak memory',
     options: '--rows N  --rounds N',
@@ -36,12 +43,6 @@ const BENCHES = [
     about: 'the clean-up of millions of old rows: the longest time that it holds the database',
     options: '--rows N',
     run: () => import('./retention.ts'),
-  },
-  {
-    name: 'postgres',
-    about: 'import, segmentation, export and claims on PostgreSQL against SQLite, with one worker and more',
-    options: '--rows N  --rounds N  --runs N',
-    run: () => import('./postgres.ts'),
   },
 ]
 

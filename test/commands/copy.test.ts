@@ -114,7 +114,7 @@ test('a copied installation goes on: the same tokens, files and secrets, and new
     1,
     expect.stringContaining('The target has data of its own in '),
   ])
-}, 120_000)
+}, 60_000)
 
 test('goes on where it was killed, and finds what was changed in between', async () => {
   const people = 40_000
@@ -145,7 +145,7 @@ test('goes on where it was killed, and finds what was changed in between', async
     1,
     expect.stringMatching(/profiles differs: 40000 rows .* Empty the target/),
   ])
-}, 120_000)
+}, 60_000)
 
 test('leaves a target alone that holds another installation', async () => {
   await cli.run(['migrate'], settings)
@@ -161,7 +161,7 @@ test('leaves a target alone that holds another installation', async () => {
     2,
     expect.stringContaining('postgres://USER@HOST/DATABASE'),
   ])
-}, 120_000)
+}, 60_000)
 
 test('copies one of everything, as it is', async () => {
   const store = await httpStore('ann', 'secret')
