@@ -13,6 +13,7 @@ import type { Row } from '../storage/tables.ts'
 import { tokenStore } from '../storage/token.ts'
 import { accessTokens } from './access-token.ts'
 import type { ServiceContext } from './context.ts'
+import { againWhenStale } from './stale.ts'
 import { isOutside, trustedIssuer } from './trusted-issuer.ts'
 
 export interface CreateTokenInput {
@@ -157,23 +158,26 @@ export function tokenService(ctx: ServiceContext, trusted: TrustedIssuer | null 
      * @returns the new secret, to be shown once, or null
      */
     async ensureAdmin(configured?: string | null): Promise<string | null> {
-      const present = await store.byClientId(ADMIN_CLIENT_ID)
-      const isSame = present?.secretHash === hashOf(configured ?? '')
-      if (present && (!configured || (isSame && isLive(present)))) return null
-      const secret = configured ?? newSecret()
-      const fresh = { secretHash: hashOf(secret), expiresAt: null, revokedAt: null }
-      const write = present
-        ? store.update(present.id, fresh)
-        : store.insert({
-            ...fresh,
-            id: newId('apiToken'),
-            clientId: ADMIN_CLIENT_ID,
-            name: 'admin',
-            roles: ['ADMIN'],
-            createdAt: clock(),
-          })
-      await database.batch([write])
-      return configured ? null : secret
+      // Gateways that start for the first time at the same moment: all but one find its token.
+      return againWhenStale(database, async () => {
+        const present = await store.byClientId(ADMIN_CLIENT_ID)
+        const isSame = present?.secretHash === hashOf(configured ?? '')
+        if (present && (!configured || (isSame && isLive(present)))) return null
+        const secret = configured ?? newSecret()
+        const fresh = { secretHash: hashOf(secret), expiresAt: null, revokedAt: null }
+        const write = present
+          ? store.update(present.id, fresh)
+          : store.insert({
+              ...fresh,
+              id: newId('apiToken'),
+              clientId: ADMIN_CLIENT_ID,
+              name: 'admin',
+              roles: ['ADMIN'],
+              createdAt: clock(),
+            })
+        await database.batch([write])
+        return configured ? null : secret
+      })
     },
   }
 }

@@ -1,5 +1,6 @@
 import { eq } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { tokenService } from '../../src/services/token.ts'
 import { type TestGateway, testGateway } from '../support/api.ts'
 import { addSandbox } from '../support/database.ts'
 
@@ -110,4 +111,13 @@ describe('sandboxes', () => {
     expect((await gateway.data(count, {}, { sandbox: 'dev' })).segments.totalCount).toBe(1)
     expect((await gateway.data(count)).segments.totalCount).toBe(0)
   })
+})
+
+it('makes one administrator when gateways start for the first time at the same moment', async () => {
+  const { ctx } = gateway.test
+  const { apiTokens } = ctx.database.tables
+  await ctx.database.batch([ctx.database.db.delete(apiTokens)])
+  const starts = await Promise.all([1, 2, 3].map(() => tokenService(ctx).ensureAdmin('a-token-of-their-own')))
+  expect(starts).toEqual([null, null, null])
+  expect(await ctx.database.db.select().from(apiTokens)).toHaveLength(1)
 })
