@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 /** Run on both databases: what reads and writes one. All other suites are the same on either. */
-const ON_BOTH = ['storage'].map((folder) => `test/${folder}/**/*.test.ts`)
+const ON_BOTH = ['storage', 'services', 'engine', 'api', 'ws'].map((folder) => `test/${folder}/**/*.test.ts`)
 /** About SQLite alone: its files, its locks and its plans; about PostgreSQL alone, run once: its servers. */
 const ON_ONE = [
   'test/storage/sqlite*.test.ts',

@@ -54,7 +54,8 @@ export function connectionPool(options: {
 }): pg.Pool {
   const { url, size, statementTimeoutMs, waitMs = CONNECT_TIMEOUT_MS, pipeline = false } = options
   const config = { ...clientConfig(url, statementTimeoutMs), connectionTimeoutMillis: waitMs }
-  const pool = new pg.Pool({ ...config, max: size, pipeline } as pg.PoolConfig)
+  // A connection that was opened stays.
+  const pool = new pg.Pool({ ...config, max: size, pipeline, idleTimeoutMillis: 0 } as pg.PoolConfig)
   pool.on('error', () => {}) // of an idle connection: the pool makes another one
   return pool
 }

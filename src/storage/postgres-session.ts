@@ -47,7 +47,10 @@ export function postgresSession(config: pg.ClientConfig): PostgresSession {
     const over = new AbortController()
     const check = async () => {
       for (;;) {
-        await sleep(CHECK_MS, undefined, { signal: AbortSignal.any([over.signal, closing.signal]) })
+        await sleep(CHECK_MS, undefined, {
+          ref: false,
+          signal: AbortSignal.any([over.signal, closing.signal]),
+        })
         await inTurn(() => client.query('select 1'))
       }
     }

@@ -1,19 +1,19 @@
 // The PostgreSQL dialect: a pool of connections for what is short, and some beside it for what takes long.
 import { PgDialect } from 'drizzle-orm/pg-core'
-import { drizzle } from 'drizzle-orm/pg-proxy'
 import { Unavailable } from '../domain/errors.ts'
 import type { RawRow } from './capabilities.ts'
-import type { Database, Db } from './database.ts'
+import type { Database } from './database.ts'
 import { filler } from './placeholders.ts'
 import { postgresAside } from './postgres-aside.ts'
 import { postgresAttributeStatistics } from './postgres-attributes.ts'
 import { postgresBatch } from './postgres-batch.ts'
+import { postgresDb } from './postgres-db.ts'
 import { READ_ONLY, violatedTable } from './postgres-errors.ts'
 import { postgresFirstOfEach } from './postgres-first-of-each.ts'
 import { postgresJson } from './postgres-json.ts'
 import { postgresLife } from './postgres-life.ts'
 import { migratePostgres } from './postgres-migrate.ts'
-import { ask, clientConfig, connectionPool, withClient } from './postgres-pool.ts'
+import { ask, clientConfig, connectionPool, type Statement, withClient } from './postgres-pool.ts'
 import { postgresProfileUpsert } from './postgres-profiles.ts'
 import { postgresSession } from './postgres-session.ts'
 import { postgresWake } from './postgres-wake.ts'
@@ -38,12 +38,11 @@ export function openPostgres(url: string, { poolSize = 10 }: PostgresOptions = {
   const session = postgresSession(clientConfig(url, statementTimeoutMs))
   const wake = postgresWake(session)
   const upsert = postgresProfileUpsert(imports)
-  const read = (statement: { sql: string; params: unknown[] }, isPrepared = false) =>
-    withClient(pool, (client) => ask(client, { ...statement, isPrepared }))
-  const db = drizzle(async (sql, params) => read({ sql, params }))
+  const read = ({ sql, params, isPrepared = false }: Statement) =>
+    withClient(pool, (client) => ask(client, { sql, params: params.map(readable), isPrepared }))
 
   return {
-    db: db as unknown as Db, // the builders are named and chained alike: see kit.ts
+    db: postgresDb(read),
     tables: tables as unknown as Database['tables'],
     wake,
     json: postgresJson,
@@ -53,7 +52,7 @@ export function openPostgres(url: string, { poolSize = 10 }: PostgresOptions = {
       const { sql, params } = dialect.sqlToQuery(query)
       const fill = filler(params)
       if (where === 'aside') return (values) => aside.read({ sql, params: fill(values) })
-      return async (values) => (await read({ sql, params: fill(values) }, true)).rows
+      return async (values) => (await read({ sql, params: fill(values), isPrepared: true })).rows
     },
     firstOfEach: postgresFirstOfEach,
     skipLocked: (select) => (select as Lockable).for('update', { skipLocked: true }) as typeof select,
@@ -98,6 +97,10 @@ export function openPostgres(url: string, { poolSize = 10 }: PostgresOptions = {
     },
   }
 }
+
+/** No text that is stored has a NUL, and PostgreSQL takes none: as half surrogates do, it becomes a sign of its own. */
+const readable = (value: unknown): unknown =>
+  typeof value === 'string' && value.includes('\0') ? value.replaceAll('\0', '\ufffd') : value
 
 /** What PostgreSQL's builder of a select has besides. */
 interface Lockable {

@@ -1,5 +1,4 @@
 // The whole way of an account, from its secrets to the files that arrive where they open the door.
-import fs from 'node:fs'
 import { eq } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { runWorker } from '../../src/engine/worker.ts'
@@ -306,12 +305,9 @@ describe('a destination type with accounts', () => {
   })
 })
 
-/** In no answer, no line of the log, no file that was sent, and no byte of the database or a copy of it. */
+/** In no answer, no line of the log, no file that was sent, and no byte of the database. */
 async function expectNoSecrets(): Promise<void> {
-  const { dir, database } = gateway.test
-  await database.backup(`${dir}/copy.db`)
-  const stored = ['gateway.db', 'gateway.db-wal', 'copy.db'].map((name) => fs.readFileSync(`${dir}/${name}`))
-  const bytes = Buffer.concat([...stored, ...store.files.values()])
+  const bytes = Buffer.concat([await gateway.test.stored(), ...store.files.values()])
   expect(bytes.includes('HTTP_STORE')).toBe(true)
   expect(said.join('')).toContain('"audit":true')
   for (const form of FORMS) {

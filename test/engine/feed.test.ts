@@ -72,8 +72,8 @@ describe('a feed', () => {
     })
     await vi.waitFor(() => expect(heard).toHaveLength(1000))
     expect(waits).toBe(1)
-    // The first event, and what comes after it.
-    expect(reads).toBe(2)
+    // The first event, what comes after it, and a look now and then.
+    expect(reads).toBeLessThan(5)
     await happen(test, runId, 'STARTED')
     await vi.waitFor(() => expect(heard).toHaveLength(2000))
     expect(reads).toBeLessThan(8)
@@ -87,7 +87,7 @@ describe('a feed', () => {
     const { database } = test
     const notify = database.wake.notify
     const places = placesAfter(0, left.signal)
-    await vi.waitFor(() => expect(reads).toBe(2))
+    await vi.waitFor(() => expect(reads).toBeGreaterThan(1))
     database.wake.notify = () => {}
     await happen(test, runId, 'SUCCEEDED')
     database.wake.notify = notify
@@ -113,7 +113,7 @@ describe('a feed', () => {
   it('ends at once when its reader leaves in the middle of waiting, or never begins', async () => {
     const left = new AbortController()
     const places = placesAfter(0, left.signal)
-    await vi.waitFor(() => expect(reads).toBe(2))
+    await vi.waitFor(() => expect(reads).toBeGreaterThan(1))
     left.abort()
     expect(await places).toEqual([1])
     expect(await placesAfter(0, AbortSignal.abort())).toEqual([])

@@ -216,8 +216,8 @@ describe('the lease', () => {
     const now = new Date()
     const claimed = await mine.claim(now)
     expect(claimed?.id).toBe(run.id)
-    // The process «dead» holds no lock, so its lease is void at once.
-    const again = await theirs.claim(now)
+    // The process «dead» holds no lock, so its lease is void: at once, or as soon as it cannot be a lost connection.
+    const again = await vi.waitUntil(() => theirs.claim(now), { timeout: 15_000, interval: 200 })
     expect(again).toMatchObject({ id: run.id, attempt: 2 })
     expect(await mine.claim(now)).toBeNull()
     const write = mine.end({ runId: run.id, fence: claimed!.fence }, { status: 'SUCCESS' }, now)

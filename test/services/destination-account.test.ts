@@ -249,8 +249,14 @@ describe('removing an account', () => {
     expect(await service.remove(test.session, id)).toMatchObject({ status: 'REMOVED' })
     const { destinations, dataflows } = test.database.tables
     const states = async () => [
-      await test.database.db.select({ id: destinations.id, is: destinations.status }).from(destinations),
-      await test.database.db.select({ id: dataflows.id, is: dataflows.state }).from(dataflows),
+      await test.database.db
+        .select({ id: destinations.id, is: destinations.status })
+        .from(destinations)
+        .orderBy(destinations.id),
+      await test.database.db
+        .select({ id: dataflows.id, is: dataflows.state })
+        .from(dataflows)
+        .orderBy(dataflows.id),
     ]
     expect((await states()).flat()).toEqual([
       { id: mine.id, is: 'DISABLED' },

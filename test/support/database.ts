@@ -39,6 +39,8 @@ export interface TestDatabase {
   setTime(time: Date): void
   dir: string
   exportRoot: string
+  /** Every byte that the database holds: its files and a copy of them, or all rows of all tables. */
+  stored(): Promise<Buffer>
   dispose(): Promise<void>
 }
 
@@ -88,12 +90,26 @@ export async function testDatabase(): Promise<TestDatabase> {
     },
     dir,
     exportRoot,
+    stored: () => (isOnPostgres ? rowsOf(database) : filesOf(database, dir)),
     dispose: async () => {
       await database.close()
       await place.drop()
       fs.rmSync(dir, { recursive: true, force: true })
     },
   }
+}
+
+async function filesOf(database: Database, dir: string): Promise<Buffer> {
+  await database.backup(path.join(dir, 'copy.db'))
+  const names = ['gateway.db', 'gateway.db-wal', 'copy.db']
+  return Buffer.concat(names.map((name) => fs.readFileSync(path.join(dir, name))))
+}
+
+async function rowsOf(database: Database): Promise<Buffer> {
+  const rows = await Promise.all(
+    Object.values(database.tables).map((table) => database.db.select().from(table)),
+  )
+  return Buffer.from(JSON.stringify(rows))
 }
 
 export async function addSandbox(database: Database, name: string) {

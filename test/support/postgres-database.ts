@@ -36,7 +36,7 @@ export async function copiedPostgres(
     await make(databaseUrl(url, raw))
     await admin.query(`alter database ${raw} rename to ${template}`)
   })
-  return create(`template ${template}`)
+  return create(`template ${template} strategy file_copy`)
 }
 
 async function create(how: string): Promise<PostgresDatabase> {

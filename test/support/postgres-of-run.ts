@@ -1,10 +1,14 @@
 // One PostgreSQL for all suites of a run: TEST_DATABASE_URL, or one that starts when the first suite asks for it.
 import { randomBytes } from 'node:crypto'
+import fs from 'node:fs'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { type PostgresServer, startPostgres } from './postgres-server.ts'
+
+const MEMORY = '/dev/shm'
+const ROOM = 4 * 2 ** 30
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -20,7 +24,7 @@ export default async function setup(project: TestProject) {
   const prefix = `gateway_test_${randomBytes(4).toString('hex')}_`
   let server: Promise<PostgresServer> | undefined
   const door = http.createServer(async (_request, response) => {
-    server ??= given ? undefined : startPostgres()
+    server ??= given ? undefined : startPostgres({}, quickFolder())
     try {
       response.end(given ?? (await server)?.url)
     } catch (error) {
@@ -36,6 +40,13 @@ export default async function setup(project: TestProject) {
     await (await server)?.stop()
     if (given) await dropAll(given, prefix)
   }
+}
+
+/** In memory where there is room for it: making a database there takes a tenth of the time. */
+function quickFolder(): string | undefined {
+  if (!fs.existsSync(MEMORY)) return undefined
+  const { bavail, bsize } = fs.statfsSync(MEMORY)
+  return bavail * bsize > ROOM ? MEMORY : undefined
 }
 
 /** What suites left behind on a server that goes on. */

@@ -27,8 +27,14 @@ const INITDB = ['--locale-provider=icu', '--icu-locale=en-US', '--encoding=UTF8'
 const QUICK = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
 const ATTEMPTS = 3
 
-/** @param settings of postgresql.conf, over those that make it quick */
-export async function startPostgres(settings: Record<string, string> = {}): Promise<PostgresServer> {
+/**
+ * @param settings of postgresql.conf, over those that make it quick
+ * @param folder where its data are kept
+ */
+export async function startPostgres(
+  settings: Record<string, string> = {},
+  folder = os.tmpdir(),
+): Promise<PostgresServer> {
   const all = {
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
@@ -38,7 +44,7 @@ export async function startPostgres(settings: Record<string, string> = {}): Prom
   }
   const postgresFlags = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   for (let attempt = 1; ; attempt += 1) {
-    const databaseDir = fs.mkdtempSync(path.join(os.tmpdir(), 'gateway-postgres-'))
+    const databaseDir = fs.mkdtempSync(path.join(folder, 'gateway-postgres-'))
     const port = await freePort()
     const log: string[] = []
     const server = new EmbeddedPostgres({

@@ -1,4 +1,5 @@
 import BetterSqlite from 'better-sqlite3'
+import pg from 'pg'
 
 const METHODS = ['all', 'get', 'run'] as const
 
@@ -15,9 +16,17 @@ export async function statementsOf(work: () => Promise<unknown>): Promise<string
       return original.apply(this, args) as never // whichever of the three it is
     }
   }
+  const { query } = pg.Client.prototype
+  pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
+    const [asked] = args as [string | { text?: string }]
+    const sql = typeof asked === 'string' ? asked : asked.text
+    if (sql) seen.push(sql)
+    return query.apply(this, args as never) as never // whichever of its overloads it is
+  } as typeof query
   try {
     await work()
   } finally {
+    pg.Client.prototype.query = query
     for (const [name, original] of originals) prototype[name] = original as never
   }
   return seen

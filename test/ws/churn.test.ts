@@ -1,6 +1,7 @@
 // Clients that go without a goodbye leave nothing behind.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { Socket } from 'node:net'
 import path from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
@@ -40,16 +41,15 @@ function countWaiters({ test: { database } }: TestGateway): number {
   return 0
 }
 
-const openSockets = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length
-/** Waits until the server listens, and nothing else is left: no socket, no timer, no waiter. */
+/** Sockets of the server. Those to the database are not. */
+function openSockets(): number {
+  const { _getActiveHandles: handles } = process as unknown as { _getActiveHandles(): unknown[] }
+  const port = Number(new URL(url).port)
+  return handles.call(process).filter((one) => one instanceof Socket && one.localPort === port).length
+}
+/** Waits until nothing is left: no socket, no waiter. */
 const untilAlone = () =>
-  vi.waitFor(
-    () => {
-      const left = process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP'))
-      expect([waiting, left]).toEqual([0, ['TCPServerWrap']])
-    },
-    { timeout: 20_000 },
-  )
+  vi.waitFor(() => expect([waiting, openSockets()]).toEqual([0, 0]), { timeout: 20_000 })
 /** Waits, without a timer of its own, until there are no timers that keep the process busy. */
 async function untilNoTimers() {
   const end = performance.now() + 5_000
