@@ -89,7 +89,7 @@ function eventStream(options: {
     start(controller) {
       controller.enqueue(bytes(OPENING))
       // Not by an error of the stream, which nobody behind it would catch.
-      stopPulse = pulse(controller, cut)
+      if (!isOver) stopPulse = pulse(controller, cut)
     },
     async pull(controller) {
       const { text, isLast } = await nextEvent()

@@ -6,10 +6,7 @@ import { segmentService } from '../../src/services/segment.ts'
 import type { Database } from '../../src/storage/database.ts'
 import { openDatabase } from '../../src/storage/open.ts'
 import { segmentationLease } from '../../src/storage/segmentation-lease.ts'
-<<<<<<< HEAD
 
-=======
->>>>>>> e1f75dd (test: the services, engine, API and WebSocket suites on both databases)
 import { addSandbox, silent, type TestDatabase, testDatabase } from '../support/database.ts'
 
 const MINUTE = 60_000

@@ -253,13 +253,9 @@ describe('a worker that dies', () => {
     expect(await latest(test, segment.id)).toBeNull()
     const worker = startWorker(test, 'prc_next')
     expect(await ended(test, job.id)).toMatchObject({ status: 'SUCCEEDED', attempt: 2, exported: 3 })
-<<<<<<< HEAD
     await vi.waitFor(async () => expect(await membersOf(test, [reserved.version])).toBe(0), {
       timeout: 20_000,
     })
-=======
-    await vi.waitUntil(async () => (await membersOf(test, [reserved.version])) === 0, { timeout: 10_000 })
->>>>>>> e1f75dd (test: the services, engine, API and WebSocket suites on both databases)
     await worker.stop()
     const now = await latest(test, segment.id)
     expect(now).toMatchObject({ profileCount: 3, entered: 3, keys: ['1', '2', '3'] })
@@ -291,7 +287,6 @@ describe('a worker that dies', () => {
   it('is not replaced for ever', async () => {
     await create('all', above(0))
     const job = await segmentService(test.ctx).evaluate(test.session, null)
-<<<<<<< HEAD
     const start = Date.now()
     // Each is silent for longer than its lease.
     for (let attempt = 0; attempt < 5; attempt++) {
@@ -299,13 +294,6 @@ describe('a worker that dies', () => {
       expect(await segmentationLease(test.database, `prc_${attempt}`).claim(now)).not.toBeNull()
     }
     test.setTime(new Date(start + 5 * 31_000))
-=======
-    // Each as long after the one before as that one's lease lasts, the last of them so long ago.
-    for (let attempt = 0; attempt < 5; attempt++)
-      await segmentationLease(test.database, `prc_${attempt}`).claim(
-        new Date(Date.now() - (5 - attempt) * 31_000),
-      )
->>>>>>> e1f75dd (test: the services, engine, API and WebSocket suites on both databases)
     const worker = startWorker(test)
     expect(await ended(test, job.id)).toMatchObject({
       status: 'FAILED',

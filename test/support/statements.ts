@@ -3,6 +3,9 @@ import pg from 'pg'
 
 const METHODS = ['all', 'get', 'run'] as const
 
+/** What goes over connections now and then, whatever is asked. */
+const OF_THE_CONNECTION = /^(select 1$|listen |set |begin|commit|rollback|select pg_)/i
+
 /** The SQL of every statement that this process runs while it does the work, however the statement was made. */
 export async function statementsOf(work: () => Promise<unknown>): Promise<string[]> {
   const memory = new BetterSqlite(':memory:')
@@ -20,7 +23,7 @@ export async function statementsOf(work: () => Promise<unknown>): Promise<string
   pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
     const [asked] = args as [string | { text?: string }]
     const sql = typeof asked === 'string' ? asked : asked.text
-    if (sql) seen.push(sql)
+    if (sql && !OF_THE_CONNECTION.test(sql)) seen.push(sql)
     return query.apply(this, args as never) as never // whichever of its overloads it is
   } as typeof query
   try {

@@ -43,6 +43,7 @@ it('leaves nothing behind when watchers of anything vanish without a goodbye', a
   const gateway = await testGateway()
   const url = await gateway.serve()
   const { runId, subscriptions } = await watching(gateway)
+  gateway.test.database.wake.notify('nobody') // what waking needs is there from here on
   const timers = countTimers()
   const { wake } = gateway.test.database
   let waiting = 0
