@@ -32,7 +32,7 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   left.abort()
-  await vi.waitFor(() => expect(waiting).toBe(0))
+  await vi.waitFor(() => expect(waiting).toBe(0), { timeout: 10_000 })
   await test.dispose()
 })
 
@@ -125,7 +125,7 @@ describe('the watch over the runs of a sandbox', () => {
     const told = readers.map((next) => next())
     left.abort()
     expect(new Set(await Promise.all(told))).toEqual(new Set(['end']))
-    await vi.waitFor(() => expect(waiting).toBe(0))
+    await vi.waitFor(() => expect(waiting).toBe(0), { timeout: 10_000 })
     const before = waits
     await happen(test, id, 'PROGRESS')
     expect(waits).toBe(before)
