@@ -31,7 +31,7 @@ const UNAVAILABLE: Record<string, string> = {
 }
 /** The driver's own, which have no code. */
 const LOST =
-  /^Connection terminated|connection error and is not queryable|^Client was closed|^Cannot use a pool after|^The server does not support SSL/
+  /^Connection terminated|connection error and is not queryable|^Client was closed|^The server does not support SSL/
 const NO_CONNECTION =
   /^timeout exceeded when trying to connect|^Connection terminated due to connection timeout/
 
