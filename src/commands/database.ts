@@ -14,6 +14,7 @@ import { type AuditService, auditService } from '../services/audit.ts'
 import type { ServiceContext } from '../services/context.ts'
 import { sandboxService } from '../services/sandbox.ts'
 import { auditTrail } from '../storage/audit-trail.ts'
+import type { Database } from '../storage/database.ts'
 import type { Actor } from '../storage/deed.ts'
 import { newId } from '../storage/ids.ts'
 import { openDatabase } from '../storage/open.ts'
@@ -87,6 +88,13 @@ export function requireDatabase({ databaseUrl }: Config): string {
   const file = databaseUrl.replace(/^file:/, '')
   if (!databaseUrl.startsWith('file:') || fs.existsSync(file)) return file
   throw new Failure(`There is no database at ${file}. Set DATA_DIR or DATABASE_URL to the one that is meant.`)
+}
+
+/** Says that this process is there, too, so that two never do the same at once; gives whether it is the only one. */
+export async function registered({ life }: Database): Promise<() => Promise<boolean>> {
+  const id = `proc_${randomUUID()}`
+  await life.register(id)
+  return () => life.isAlone(id)
 }
 
 async function localSession(ctx: ServiceContext, sandboxName: string): Promise<Session> {

@@ -1,15 +1,13 @@
-import { randomUUID } from 'node:crypto'
 import type { Config } from '../config.ts'
 import { createLogger } from '../logger.ts'
 import { addSecretsKey, forgetOldKeys, loadSecretsKeys, requireSecretsKey } from '../secrets-key.ts'
 import { auditService } from '../services/audit.ts'
 import { type Resealed, resealAll } from '../services/resealing.ts'
 import { auditTrail } from '../storage/audit-trail.ts'
-import type { Database } from '../storage/database.ts'
 import { openDatabase } from '../storage/open.ts'
 import { sealedHeads } from '../storage/sealed.ts'
 import { createVault, HEAD_LENGTH, headOf, keyIdOf } from '../vault.ts'
-import { localActor, requireDatabase } from './database.ts'
+import { localActor, registered, requireDatabase } from './database.ts'
 import { Failure } from './failure.ts'
 import { count, note, print, printJson } from './output.ts'
 
@@ -55,13 +53,6 @@ export async function rotateSecrets(config: Config, options: { json?: boolean })
   // Only now is all on the disk that was sealed with the new key.
   if (config.secretsKey === null) forgetOldKeys(config)
   tell(config, result, options)
-}
-
-/** Says that this process is there, too, so that two never rotate at once; gives whether it is the only one. */
-async function registered({ life }: Database): Promise<() => Promise<boolean>> {
-  const id = `proc_${randomUUID()}`
-  await life.register(id)
-  return () => life.isAlone(id)
 }
 
 function tell(config: Config, result: Resealed, { json }: { json?: boolean }): void {

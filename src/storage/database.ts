@@ -100,11 +100,6 @@ export interface Database {
   readonly life: Life
   /** Whether gateways on other machines may work on it: then what is counted per minute is counted together. */
   readonly isShared: boolean
-  /** Keys that the database makes, by the name of their table: the last one given out, and another to go on after. */
-  readonly identity: {
-    last(table: string): Promise<number>
-    goOnAfter(table: string, key: number): Promise<void>
-  }
   migrate(): Promise<void>
   /** Rejects when the database cannot be reached or is not migrated. */
   ping(): Promise<void>

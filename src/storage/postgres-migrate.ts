@@ -15,13 +15,19 @@ const LOCK = 0x6167_7730
 /** An index on a large table is made for as long as it takes. */
 const NO_TIMEOUT = 0
 
+/** The table in which a copy notes how far it is, until it is complete. */
+export const COPY_PROGRESS = 'copy_progress'
+
 /** @throws Error with a sentence for the operator when the database is of a newer version, or of another program */
-export async function migratePostgres(url: string): Promise<void> {
+export async function migratePostgres(url: string, { isCopying = false } = {}): Promise<void> {
   const client = new pg.Client(clientConfig(url, NO_TIMEOUT))
   client.on('error', () => {}) // the statement that is under way fails
   try {
     await client.connect()
     const newest = newestMigration()
+    if (!isCopying && (await isHalfCopied(client))) {
+      throw new Error('The copy into this database is not complete. Call copy again till it is, then start.')
+    }
     if ((await lastApplied(client)) === newest) return
     // Held until the connection ends: whoever comes later finds the work done.
     await client.query('select pg_advisory_lock($1)', [LOCK])
@@ -57,6 +63,11 @@ async function lastApplied(client: pg.Client): Promise<number | null> {
     params: [],
   })
   return last.rows[0]?.[0] as number | null
+}
+
+async function isHalfCopied(client: pg.Client): Promise<boolean> {
+  const { rows } = await ask(client, { sql: 'select to_regclass($1)', params: [COPY_PROGRESS] })
+  return rows[0]?.[0] !== null
 }
 
 async function hasTables(client: pg.Client): Promise<boolean> {

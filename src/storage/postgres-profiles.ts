@@ -108,5 +108,6 @@ const lineOf = ({ key, patch }: ProfilePatch, place: number): string =>
   `${place}\t${escaped(key)}\t${isFlat(patch) ? 't' : 'f'}\t${escaped(patch)}\n`
 const isFlat = (patch: string): boolean => !patch.includes('null') && patch.indexOf('{', 1) < 0
 /** As COPY reads text. */
-const escaped = (text: string): string => text.replace(/[\\\t\n\r]/g, (char) => ESCAPES[char] as string)
+export const escaped = (text: string): string =>
+  text.replace(/[\\\t\n\r]/g, (char) => ESCAPES[char] as string)
 const ESCAPES: Record<string, string> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' }

@@ -64,21 +64,6 @@ export function openPostgres(url: string, { poolSize = 10 }: PostgresOptions = {
     exportSource: () => ({ url }),
     life: postgresLife({ pool, session }),
     isShared: true,
-    identity: {
-      last: async (table) => {
-        const sequence = `pg_get_serial_sequence($1, 'id')::regclass`
-        const { rows } = await read({
-          sql: `select coalesce(pg_sequence_last_value(${sequence}), 0)`,
-          params: [table],
-        })
-        return Number(rows[0]?.[0])
-      },
-      goOnAfter: async (table, key) => {
-        const isUsed = key > 0
-        const sql = "select setval(pg_get_serial_sequence($1, 'id'), $2, $3)"
-        await read({ sql, params: [table, Math.max(key, 1), isUsed] })
-      },
-    },
     migrate: () => migratePostgres(url),
     ping: async () => {
       const migrated = 'select count(*) from drizzle.__drizzle_migrations'

@@ -40,6 +40,10 @@ export function migrateSqlite(of: {
     throw new Error(`The migration left ${broken.length} rows without their parent. Restore a backup.`)
 }
 
+/** Whether the newest migration is the last one of this file. */
+export const isUpToDate = (connection: BetterSqlite.Database): boolean =>
+  lastApplied(connection) === newestMigration()
+
 function newestMigration(): number {
   const journal = JSON.parse(fs.readFileSync(path.join(FOLDER, 'meta/_journal.json'), 'utf8'))
   return Math.max(...journal.entries.map((entry: { when: number }) => entry.when))

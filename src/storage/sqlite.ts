@@ -107,16 +107,6 @@ export function openSqlite(file: string): Database {
     exportSource: () => ({ url: `file:${file}` }),
     life: locks,
     isShared: false,
-    identity: {
-      last: async (table) => {
-        const query = 'select coalesce(max(seq), 0) from sqlite_sequence where name = ?'
-        return connection.prepare(query).pluck().get(table) as number // an aggregate always has its one row
-      },
-      goOnAfter: async (table, key) => {
-        connection.prepare('delete from sqlite_sequence where name = ?').run(table)
-        connection.prepare('insert into sqlite_sequence (name, seq) values (?, ?)').run(table, key)
-      },
-    },
     migrate: async () => run(() => migrateSqlite({ db, connection, file })),
     ping: async () => void connection.prepare('select count(*) from __drizzle_migrations').get(),
     backup: async (target) => {

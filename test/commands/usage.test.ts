@@ -4,7 +4,7 @@ import { cliFolder } from '../support/cli.ts'
 const cli = cliFolder()
 afterAll(() => cli.dispose())
 
-const COMMANDS = ['serve', 'worker', 'import', 'activate', 'watch', 'migrate', 'backup', 'demo']
+const COMMANDS = ['serve', 'worker', 'import', 'activate', 'watch', 'migrate', 'backup', 'copy', 'demo']
 const CALLS = [
   ...COMMANDS,
   'token create',
