@@ -51,7 +51,10 @@ export async function compose(
   config: Config,
   { log, clock = () => new Date() }: { log: Logger; clock?: Clock },
 ): Promise<Gateway> {
-  const { trail, database } = auditTrail(openDatabase(config.databaseUrl), clock)
+  const { trail, database } = auditTrail(
+    openDatabase(config.databaseUrl, { poolSize: config.databasePoolSize }),
+    clock,
+  )
   const outbound = createOutbound({ allow: config.outboundAllow })
   const drivers = driverRegistry({ exportRoot: config.exportRoot, outbound })
   const vault = createVault(() => loadSecretsKeys(config))

@@ -26,6 +26,8 @@ export interface Config {
   dataDir: string
   /** `file:/absolute/path`, or `postgres://…`. */
   databaseUrl: string
+  /** Connections to a PostgreSQL database that this process keeps for what is short. */
+  databasePoolSize: number
   /** The only folder that LOCAL_DIRECTORY destinations write below, absolute. */
   exportRoot: string
   /** What destinations may reach besides the public internet by https and SSH. */
@@ -97,6 +99,7 @@ const settings = z.object({
       'must be file:PATH or postgres://…',
     )
     .optional(),
+  DATABASE_POOL_SIZE: integer(1, 1_000).default(10),
   EXPORT_ROOT: z.string().optional(),
   OUTBOUND_ALLOW: allowList.default([]),
   ADMIN_TOKEN: z
@@ -167,6 +170,7 @@ function toConfig(env: z.infer<typeof settings>): Config {
     port: env.PORT,
     dataDir,
     databaseUrl: absolute(env.DATABASE_URL ?? `file:${path.join(dataDir, 'gateway.db')}`),
+    databasePoolSize: env.DATABASE_POOL_SIZE,
     exportRoot: path.resolve(env.EXPORT_ROOT ?? path.join(dataDir, 'exports')),
     outboundAllow: env.OUTBOUND_ALLOW,
     adminToken: env.ADMIN_TOKEN ?? null,

@@ -5,13 +5,10 @@ import type { ExportPage, ExportQuery, ExportReader } from './capabilities.ts'
 import { translated } from './postgres-errors.ts'
 import { collectChanges } from './postgres-export-changes.ts'
 import { attributeAt, binder, duplicateKey } from './postgres-export-key.ts'
-import { ask, clientConfig } from './postgres-pool.ts'
+import { ask, clientConfig, LOOK_UPS } from './postgres-pool.ts'
 
 /** Finding duplicates reads every member. */
 const TIMEOUT_MS = 60 * 60_000
-/** A page is few rows, looked up one by one: with statistics that are out of date, all profiles would be read for it. */
-const LOOK_UPS =
-  'set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off; set jit = off'
 
 /** Reads over a connection of its own. */
 export function postgresExportReader(url: string, query: ExportQuery): ExportReader {
@@ -40,7 +37,7 @@ export function postgresExportReader(url: string, query: ExportQuery): ExportRea
         await client.connect()
         if (query.since !== null) await collectChanges(client, query)
         else if (hasDuplicates) await findDuplicates(client, query)
-        await client.query(LOOK_UPS)
+        await client.query(`${LOOK_UPS}; set enable_sort = off`) // a page is the next of an index
       } catch (error) {
         throw translated(error)
       }
@@ -72,12 +69,13 @@ function pageStatement(query: ExportQuery, hasDuplicates: boolean) {
     path === null ? status : `coalesce(${attributeAt(path)}::text, 'null')`,
   )
   const mark = hasDuplicates ? `${isIncrement ? 'm.mark' : MARK} ||` : ''
+  const line = `m.profile_id || ${mark} '[' || ${cells.join(" || ',' || ")} || E']\\n'`
   return (after: number, limit: number) => {
     const { values, bind } = binder()
     const members = isIncrement ? changesOf(query, bind) : membersOf(query, bind)
     const sql = `
       select count(*), max(id), string_agg(line, '' order by id) from (
-        select m.profile_id as id, m.profile_id || ${mark} '[' || ${cells.join(" || ',' || ")} || E']\\n' as line
+        select m.profile_id as id, ${line} as line
         from ${members.from} where ${members.where} and ${members.id} > ${bind(after)}
         order by ${members.id} limit ${bind(limit)}) as page`
     return { sql, params: values }

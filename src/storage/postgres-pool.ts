@@ -21,6 +21,13 @@ const CONNECT_TIMEOUT_MS = 5_000
 const IDLE_IN_TRANSACTION_MS = 60_000
 const { builtins } = pg.types
 
+/**
+ * For statements that look few rows up, one by one: with statistics that are out of date, as they are after an import,
+ * all profiles would be read instead.
+ */
+export const LOOK_UPS =
+  'set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off; set enable_bitmapscan = off; set jit = off'
+
 /** JSON stays text: columns parse it. Counts fit into a number: see kit.ts. */
 const types = {
   getTypeParser: (oid: number, format?: 'text' | 'binary') => {

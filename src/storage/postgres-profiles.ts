@@ -6,7 +6,7 @@ import { from as copyFrom } from 'pg-copy-streams'
 import type { ProfilePatch } from './capabilities.ts'
 import type { Query } from './database.ts'
 import { inRounds, runAll } from './postgres-batch.ts'
-import { ask, inTransaction, withClient } from './postgres-pool.ts'
+import { ask, inTransaction, LOOK_UPS, withClient } from './postgres-pool.ts'
 
 interface Counts {
   inserted: number
@@ -57,7 +57,7 @@ export function postgresProfileUpsert(pool: pg.Pool) {
   ): Promise<Counts> =>
     inRounds(() =>
       withClient(pool, async (client) => {
-        if (!withStage.has(client)) await client.query(STAGE)
+        if (!withStage.has(client)) await client.query(`${STAGE}; ${LOOK_UPS}`)
         withStage.add(client)
         return inTransaction(client, async () => {
           const counts = { inserted: 0, updated: 0 }
