@@ -1,13 +1,12 @@
-import path from 'node:path'
 import { eq } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Frequency, Schedule } from '../../src/domain/model.ts'
 import { activationService } from '../../src/services/activation.ts'
 import { dataflowService } from '../../src/services/dataflow.ts'
 import { destinationService } from '../../src/services/destination.ts'
+import { openDatabase } from '../../src/storage/open.ts'
 import { runStore } from '../../src/storage/run.ts'
 import { runLease } from '../../src/storage/run-lease.ts'
-import { openSqlite } from '../../src/storage/sqlite.ts'
 import { activated, aWorld, codesOf, refused, worldOf } from '../support/activation.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { aSchedule, aScheduler, finishRuns, scheduledRuns } from '../support/schedule.ts'
@@ -315,7 +314,7 @@ describe('where it follows the evaluation of the segment', () => {
 
 describe('two schedulers on one database, each with a connection of its own', () => {
   it('run each slot once', async () => {
-    const other = openSqlite(path.join(test.dir, 'gateway.db'))
+    const other = openDatabase(test.url)
     const schedulers = [aScheduler(test), aScheduler(test, other)]
     for (let index = 0; index < 12; index += 1) await map(aSchedule('EVERY_3_HOURS', { startTime: '00:00' }))
     for (const hour of ['03', '06', '09', '12']) {
