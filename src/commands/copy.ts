@@ -96,7 +96,7 @@ function failureOf(error: unknown, signal: AbortSignal): unknown {
   const outage = outageIn(error)
   if (!outage) return error
   return new Failure(
-    `${outage.message.replace('DATABASE_URL', 'the target')} The copy goes on where it stood.`,
+    `${outage.message.replace('DATABASE_URL', 'the target')} Call it again then: the copy goes on where it stood.`,
   )
 }
 

@@ -56,9 +56,10 @@ export async function openPostgresCopyTarget(url: string, installation: string):
   try {
     await client.connect()
     await lock(client)
-    const places = await begin(client, installation)
+    const places = await standing(client, installation)
     await migratePostgres(url, { isCopying: true })
-    return copyTarget(client, places)
+    if (!places) await begin(client, installation)
+    return copyTarget(client, places ?? {})
   } catch (error) {
     await client.end().catch(() => {})
     throw translated(error)
@@ -126,8 +127,8 @@ async function lock(client: pg.Client): Promise<void> {
   }
 }
 
-/** Where a copy that was ended stands, or the beginning of a new one. */
-async function begin(client: pg.Client, installation: string): Promise<Record<string, Place>> {
+/** Where a copy that was ended stands; null where nothing is there yet. */
+async function standing(client: pg.Client, installation: string): Promise<Record<string, Place> | null> {
   if (await exists(client, COPY_PROGRESS)) {
     const { rows } = await client.query(`select installation, places::text from ${COPY_PROGRESS}`)
     if (rows[0]?.installation === installation) return JSON.parse(rows[0].places)
@@ -143,11 +144,15 @@ async function begin(client: pg.Client, installation: string): Promise<Record<st
       `The target has data in ${name}: it is an installation of its own, or a copy that is complete. Name an empty database.`,
     )
   }
+  return null
+}
+
+/** From here on no gateway starts on it. */
+async function begin(client: pg.Client, installation: string): Promise<void> {
   await inTransaction(client, async () => {
     await client.query(`create table ${COPY_PROGRESS} (installation text not null, places jsonb not null)`)
     await client.query(`insert into ${COPY_PROGRESS} values ($1, '{}')`, [installation])
   })
-  return {}
 }
 
 async function exists(client: pg.Client, table: string): Promise<boolean> {

@@ -20,8 +20,8 @@ export interface CopySource {
 }
 
 /** @throws CopyRefused when the file is not up to date, or written to by others */
-export function openSqliteCopySource(file: string): CopySource {
-  const connection = new BetterSqlite(file, { timeout: BUSY_MS, fileMustExist: true })
+export function openSqliteCopySource(file: string, busyMs = BUSY_MS): CopySource {
+  const connection = new BetterSqlite(file, { timeout: busyMs, fileMustExist: true })
   try {
     if (!isUpToDate(connection)) {
       throw new CopyRefused(`${file} is not up to date. Run migrate, then call this again.`)

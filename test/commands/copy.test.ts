@@ -219,6 +219,8 @@ test('leaves a target alone that holds another installation, or the beginning of
     2,
     expect.stringContaining('postgres://USER@HOST/DATABASE'),
   ])
+  const fromPostgres = await copy({ DATABASE_URL: target.url })
+  expect([fromPostgres.code, fromPostgres.stderr]).toEqual([2, expect.stringContaining('PostgreSQL already')])
 }, 60_000)
 
 test('asks for migrate first, and names a row that PostgreSQL cannot hold', async () => {

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { canonicalJson } from '../../src/storage/copy-line.ts'
 import { copyTables } from '../../src/storage/copy-shape.ts'
 import { openDatabase } from '../../src/storage/open.ts'
+import { openSqliteCopySource } from '../../src/storage/sqlite-copy.ts'
 import { emptyPostgres, type PostgresDatabase } from '../support/postgres-database.ts'
 
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'gateway-copy-'))
@@ -52,6 +53,23 @@ test('every table of both databases is copied, with all its columns', async () =
   expect(columns.sort()).toEqual(copied)
   sqlite.close()
   for (const { key } of copyTables) expect(key.length).toBeGreaterThan(0)
+})
+
+test('others may not write to what is copied, and nothing is copied while they do', async () => {
+  const file = path.join(dir, 'locked.db')
+  const database = openDatabase(`file:${file}`)
+  await database.migrate()
+  await database.close()
+  const writer = new BetterSqlite(file, { timeout: 0 })
+  const write = () => writer.exec("insert into namespaces (sandbox_id, name) values ('s', 'n')")
+  writer.exec('begin immediate')
+  expect(() => openSqliteCopySource(file, 0)).toThrow(`Another process writes to ${file}. Stop it`)
+  writer.exec('rollback')
+  const source = openSqliteCopySource(file, 0)
+  expect(write).toThrow('database is locked')
+  source.close()
+  write()
+  writer.close()
 })
 
 const digits = fc.stringMatching(/^(0|[1-9]\d{0,20})$/)
