@@ -39,6 +39,9 @@ const NO_CONNECTION =
 export function translated(error: unknown): unknown {
   const cause = rootCause(error)
   if (!(cause instanceof Error)) return error
+  // What PostgreSQL says besides its message repeats values of rows, and would be logged.
+  for (const name of ['detail', 'where', 'internalQuery'])
+    if (name in cause) Object.assign(cause, { [name]: undefined })
   const { code = '' } = cause as { code?: string }
   if (code === '22021' || code === '22P05') return new Refusal(invalid([], NUL))
   const known = UNAVAILABLE[code] ?? UNAVAILABLE[code.slice(0, 2)]
