@@ -8,6 +8,7 @@ const ON_ONE = [
   'test/storage/sqlite*.test.ts',
   'test/storage/postgres*.test.ts',
   'test/storage/cursor.test.ts',
+  'test/engine/simulated-year.test.ts', // a year's writes, one after the other: minutes over a socket
 ]
 
 export default defineConfig({

@@ -1,6 +1,6 @@
 import { and, eq, inArray, notExists, sql } from 'drizzle-orm'
 import type { Database, ExpectingQuery, Query } from './database.ts'
-import { isActive } from './run-event.ts'
+import { isActive, unindexed } from './run-event.ts'
 import type { NewRow, Row } from './tables.ts'
 
 type Targets = Pick<Row<'runs'>, 'mappingId' | 'dataflowId' | 'destinationId'>
@@ -77,7 +77,9 @@ export function activationStore(database: Database) {
       const scheduled = db
         .select({ one: sql`1` })
         .from(runs)
-        .where(and(eq(runs.dataflowId, dataflows.id), sql`${runs.trigger} = 'SCHEDULED'`, isActive(tables)))
+        .where(
+          and(isActive(tables), eq(unindexed(runs.dataflowId), dataflows.id), eq(runs.trigger, 'SCHEDULED')),
+        )
       return {
         query: db
           .update(dataflows)

@@ -1,5 +1,5 @@
 // The run log: the states of a run, and the statement that appends to its story.
-import { and, eq, exists, notExists, type SQL, sql } from 'drizzle-orm'
+import { type AnyColumn, and, eq, exists, notExists, type SQL, sql } from 'drizzle-orm'
 import type { RunEventType, RunStatus } from '../domain/model.ts'
 import type { Database, Query } from './database.ts'
 import { countEnded } from './run-totals.ts'
@@ -10,6 +10,12 @@ export const ACTIVE_STATUSES: RunStatus[] = ['QUEUED', 'PROCESSING', 'CANCELLING
 /** Word for word the condition of the index `runs_active`: with anything else, a parameter even, SQLite reads all runs. */
 export const isActive = ({ runs }: Pick<Database['tables'], 'runs'>): SQL =>
   sql`${runs.status} in ('QUEUED', 'PROCESSING', 'CANCELLING')`
+
+/**
+ * The column as an expression, beside `isActive`: as a column it would lead SQLite away from the index of the active
+ * runs, which are few, to one of all runs.
+ */
+export const unindexed = (column: AnyColumn): SQL<string> => sql`${column} || ''`
 
 /** The run's destination takes profiles: what is sent there can't be taken back, and no files appear. */
 export const sendsProfiles = ({ runs }: Pick<Database['tables'], 'runs'>): SQL =>

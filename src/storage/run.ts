@@ -5,7 +5,7 @@ import type { Database, Query } from './database.ts'
 import { fixed, hasId, is, isAlso, isVisible } from './filter.ts'
 import { type Paging, selectPage, selectPages } from './paging.ts'
 import { reader, type Selection } from './read.ts'
-import { ACTIVE_STATUSES, appendEvent, isActive } from './run-event.ts'
+import { appendEvent, isActive, unindexed } from './run-event.ts'
 import { type RunFilter, runConditions } from './run-filter.ts'
 import type { NewRow, Row } from './tables.ts'
 
@@ -19,7 +19,6 @@ export type RunFacts = Omit<Row<'runs'>, 'plan' | 'checkpoint'>
 export function runStore(database: Database) {
   const { db, tables } = database
   const { runs, runEvents, runFiles, runTotals } = tables
-  const active = inArray(runs.status, ACTIVE_STATUSES)
   const parentColumns = { segment: runs.segmentId, dataflow: runs.dataflowId }
   const read = reader(database, runs, { without: ['plan', 'checkpoint'] })
 
@@ -34,11 +33,10 @@ export function runStore(database: Database) {
 
     /** When the run was made that has waited longest for a worker; null when none waits. */
     async oldestQueued(sandboxId: string): Promise<Date | null> {
-      const isHere = sql`${runs.sandboxId} || '' = ${sandboxId}` // as in `standing`
       const [row] = await db
         .select({ createdAt: runs.createdAt })
         .from(runs)
-        .where(and(isActive(tables), eq(runs.status, 'QUEUED'), isHere))
+        .where(and(isActive(tables), eq(runs.status, 'QUEUED'), eq(unindexed(runs.sandboxId), sandboxId)))
         .orderBy(runs.createdAt)
         .limit(1)
       return row?.createdAt ?? null
@@ -87,14 +85,11 @@ export function runStore(database: Database) {
     /** How far every run is that is active, or ended at this moment or later: all that may have news. */
     async standing(sandboxId: string, endedSince: Date): Promise<{ id: string; eventSeq: number }[]> {
       const columns = { id: runs.id, eventSeq: runs.eventSeq }
-      // The sandbox as an expression: as a column it would lead SQLite away from the index of the active runs, which
-      // are few, to that of all runs of the sandbox.
-      const isHere = sql`${runs.sandboxId} || '' = ${sandboxId}`
       const [running, ended] = await Promise.all([
         db
           .select(columns)
           .from(runs)
-          .where(and(isActive(tables), isHere)),
+          .where(and(isActive(tables), eq(unindexed(runs.sandboxId), sandboxId))),
         db
           .select(columns)
           .from(runs)
@@ -109,10 +104,10 @@ export function runStore(database: Database) {
         .from(runs)
         .where(
           and(
-            eq(runs.sandboxId, sandboxId),
+            isActive(tables),
+            eq(unindexed(runs.sandboxId), sandboxId),
             eq(runs.trigger, 'AD_HOC'),
-            active,
-            inArray(runs.segmentId, segmentIds),
+            inArray(unindexed(runs.segmentId), segmentIds),
           ),
         ),
 
@@ -122,10 +117,10 @@ export function runStore(database: Database) {
         .from(runs)
         .where(
           and(
-            eq(runs.sandboxId, sandboxId),
+            isActive(tables),
+            eq(unindexed(runs.sandboxId), sandboxId),
             eq(runs.trigger, 'SCHEDULED'),
-            active,
-            inArray(runs.dataflowId, dataflowIds),
+            inArray(unindexed(runs.dataflowId), dataflowIds),
           ),
         ),
 

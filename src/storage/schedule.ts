@@ -2,7 +2,7 @@
 import { and, asc, eq, gt, inArray, isNotNull, isNull, max } from 'drizzle-orm'
 import type { Schedule } from '../domain/model.ts'
 import type { Database, ExpectingQuery } from './database.ts'
-import { isActive } from './run-event.ts'
+import { isActive, unindexed } from './run-event.ts'
 import type { Row } from './tables.ts'
 
 export type ScheduledMapping = Awaited<ReturnType<ScheduleStore['page']>>[number]
@@ -71,7 +71,7 @@ export function scheduleStore(database: Database) {
 
     /** The scheduled run of the mapping that has not ended; there is at most one. */
     async activeRun(mappingId: string): Promise<Pick<Row<'runs'>, 'id'> | null> {
-      const isOfSlot = and(eq(runs.mappingId, mappingId), eq(runs.trigger, 'SCHEDULED'))
+      const isOfSlot = and(eq(unindexed(runs.mappingId), mappingId), eq(runs.trigger, 'SCHEDULED'))
       const [row] = await db
         .select({ id: runs.id })
         .from(runs)

@@ -146,7 +146,7 @@ test('a copied installation goes on: the same tokens, files and secrets, and new
   await after.stop()
   expect((await cli.run(['audit', 'verify'], { ...settings, ...onPostgres })).code).toBe(0)
   expect(await ask("select count(*)::int from audit_log where operation = 'cli copy'")).toEqual([[1]])
-}, 60_000)
+}, 120_000)
 
 const runsOf = async (api: ReturnType<typeof apiOf>) =>
   (await api<{ runs: { nodes: { id: string }[] } }>('{ runs { nodes { id } } }')).runs.nodes.map(
@@ -196,7 +196,7 @@ test('goes on where it was killed, a gateway waits for its end, and a row that w
   expect(code).toBe(0)
   const profiles = { table: 'profiles', rows: people, checksum: expect.anything() }
   expect(JSON.parse(stdout).tables).toContainEqual(profiles)
-}, 60_000)
+}, 120_000)
 
 test('leaves a target alone that holds another installation, or the beginning of one', async () => {
   expect((await cli.run(['token', 'create', '--name', 'x', '--role', 'VIEWER'], settings)).code).toBe(0)
@@ -221,7 +221,7 @@ test('leaves a target alone that holds another installation, or the beginning of
   ])
   const fromPostgres = await copy({ DATABASE_URL: target.url })
   expect([fromPostgres.code, fromPostgres.stderr]).toEqual([2, expect.stringContaining('PostgreSQL already')])
-}, 60_000)
+}, 120_000)
 
 test('asks for migrate first, and names a row that PostgreSQL cannot hold', async () => {
   await importPeople(3)
@@ -260,7 +260,7 @@ test('asks for migrate first, and names a row that PostgreSQL cannot hold', asyn
     file.prepare(setAttributes).run('{"id":"2"}')
   })
   await copyHere()
-}, 60_000)
+}, 120_000)
 
 const ODD = [
   '{"a":-0,"b":[-0.0,0,0e5],"c":1e300,"d":1E-300,"e":5e-324,"f":0.1,"g":1.50,"h":1e2}',
@@ -308,7 +308,7 @@ test('copies one of everything, and odd values, as they are', async () => {
     await gateway.dispose()
     await store.close()
   }
-}, 60_000)
+}, 120_000)
 
 /** jsonb keeps no order of keys. */
 function sorted(value: unknown): unknown {

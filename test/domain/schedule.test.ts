@@ -1,20 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { ExportMode, Frequency, Schedule } from '../../src/domain/model.ts'
+import type { ExportMode, Schedule } from '../../src/domain/model.ts'
 import { checkSchedule, nextDue, type ScheduleInput } from '../../src/domain/schedule.ts'
-import { isInsideSchedule } from '../../src/domain/slots.ts'
+import { isInsideSchedule, latestSlot } from '../../src/domain/slots.ts'
+import { FREQUENCIES, isSlot, slotsIn } from '../support/slots-oracle.ts'
 
 const path = ['input', 'segments', '0', 'schedule']
-const FREQUENCIES: Frequency[] = [
-  'ONCE',
-  'EVERY_3_HOURS',
-  'EVERY_6_HOURS',
-  'EVERY_8_HOURS',
-  'EVERY_12_HOURS',
-  'DAILY',
-  'WEEKLY',
-  'MONTHLY',
-]
 const daily = (input: Partial<ScheduleInput> = {}): ScheduleInput => ({
   frequency: 'DAILY',
   startDate: '2026-01-04',
@@ -238,36 +229,29 @@ describe('nextDue', () => {
       return stored({ frequency, startDate: first.slice(0, 10), startTime: first.slice(11, 16), endDate })
     })
 
-  /** By the words of the descriptions, hour by hour. */
-  const isDue = (schedule: Schedule, at: Date): boolean => {
-    const first = new Date(`${schedule.startDate}T${schedule.startTime}:00.000Z`)
-    if (at < first || !isInsideSchedule(schedule, at)) return false
-    const isHour = at.getUTCHours() === first.getUTCHours()
-    const every = /^EVERY_(\d+)_HOURS$/.exec(schedule.frequency)?.[1]
-    if (every) return (at.getUTCHours() - first.getUTCHours() + 24) % Number(every) === 0
-    switch (schedule.frequency) {
-      case 'ONCE':
-        return at.getTime() === first.getTime()
-      case 'DAILY':
-        return isHour
-      case 'WEEKLY':
-        return isHour && at.getUTCDay() === first.getUTCDay()
-      default: {
-        const isLastDay = new Date(at.getTime() + 24 * HOUR).getUTCDate() === 1
-        const [day, wanted] = [at.getUTCDate(), first.getUTCDate()]
-        return isHour && (day === wanted || (isLastDay && day < wanted))
-      }
-    }
-  }
-
   it('agrees with walking through the hours one by one', () => {
     fc.assert(
       fc.property(anySchedule, hours(80), fc.integer({ min: 0, max: HOUR - 1 }), (schedule, hour, ms) => {
         const now = start + hour * HOUR + ms
         let expected: Date | null = null
         for (let at = start + (hour + 1) * HOUR; at <= start + 200 * 24 * HOUR && !expected; at += HOUR)
-          if (isDue(schedule, new Date(at))) expected = new Date(at)
+          if (isSlot(schedule, new Date(at))) expected = new Date(at)
         expect(nextDue([schedule], new Date(now))).toEqual(expected)
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it('finds the latest of any stretch of time, and how many came before it', () => {
+    const moment = fc
+      .tuple(hours(80), fc.integer({ min: 0, max: HOUR - 1 }))
+      .map(([hour, ms]) => new Date(start + hour * HOUR + ms))
+    fc.assert(
+      fc.property(anySchedule, moment, moment, (schedule, one, other) => {
+        const [after, upTo] = one < other ? [one, other] : [other, one]
+        const slots = slotsIn(schedule, after, upTo)
+        const expected = slots.length === 0 ? null : { dueAt: slots.at(-1), missed: slots.length - 1 }
+        expect(latestSlot(schedule, after, upTo)).toEqual(expected)
       }),
       { numRuns: 500 },
     )
