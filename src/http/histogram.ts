@@ -1,4 +1,4 @@
-// Histograms in the text format of Prometheus, from counts that are kept elsewhere: the client library only knows those
+// A histogram in the text format of Prometheus, from counts that are kept elsewhere: the client library only knows those
 // that it counts itself, from the start of the process on.
 export interface Series {
   labels: Readonly<Record<string, string>>

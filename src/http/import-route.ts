@@ -5,7 +5,7 @@ import { AccessError, outageIn, Refusal } from '../domain/errors.ts'
 import type { ApiParts } from '../graphql/context.ts'
 import { requestId } from '../graphql/request-id.ts'
 import type { AuditService } from '../services/audit.ts'
-import { importProfiles, importSummary } from '../services/import.ts'
+import { importAbout, importProfiles, importSummary } from '../services/import.ts'
 import type { Actor } from '../storage/deed.ts'
 import { type Answer, errorAnswer, unavailableAnswer } from './answer.ts'
 
@@ -41,7 +41,7 @@ export function importRoute({ database, services: { audit } }: Pick<ApiParts, 'd
             if (rejections.length < MAX_REJECTIONS) rejections.push(row)
           },
         })
-      const about = { type: 'profile' as const, id: key.slice(0, 100) }
+      const about = importAbout(key)
       const { inserted, updated, rejected } = await audit.throughout(actor, about, work, importSummary)
       return { status: 200, body: { inserted, updated, rejected, rejections } }
     } catch (error) {

@@ -1,14 +1,12 @@
 // GET /metrics in the text format of Prometheus. Nothing is measured before the first scrape but what costs nothing.
 import type { IncomingMessage } from 'node:http'
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, type Histogram, Registry } from 'prom-client'
 import type { Session } from '../domain/access.ts'
 import { AccessError } from '../domain/errors.ts'
 import type { SchedulerStanding } from '../domain/ports.ts'
 import type { ApiParts } from '../graphql/context.ts'
 import { type Answer, errorAnswer } from './answer.ts'
-import { histogramText } from './histogram.ts'
 import type { OperationCounts } from './operation-counts.ts'
-import { REQUEST_BOUNDS, type requestTimes } from './request-times.ts'
 import { runMetrics } from './run-metrics.ts'
 
 /** What is open at the moment. */
@@ -18,17 +16,11 @@ export interface OpenConnections {
   subscriptions(): number
 }
 
-const REQUESTS = {
-  name: 'gateway_request_duration_seconds',
-  help: 'How long HTTP requests took since the start of the process, by route and answer; streams left out.',
-  bounds: REQUEST_BOUNDS,
-}
-
 export function metricsRoute(options: {
   parts: Pick<ApiParts, 'services'>
   operations: OperationCounts['counts']
   open: OpenConnections
-  requests: Pick<ReturnType<typeof requestTimes>, 'series'>
+  requestDurations: Histogram<'route' | 'status'>
   scheduler: () => SchedulerStanding
 }) {
   const { run } = options.parts.services
@@ -41,8 +33,7 @@ export function metricsRoute(options: {
     try {
       const runs = await runMetrics(session.sandbox.name, await run.statistics(session))
       registry ??= processMetrics(options)
-      const requests = histogramText({ ...REQUESTS, series: options.requests.series() })
-      const text = [await registry.metrics(), requests, runs].join('\n')
+      const text = [await registry.metrics(), runs].join('\n')
       return { status: 200, headers: { 'content-type': registry.contentType }, text }
     } catch (error) {
       if (error instanceof AccessError) return errorAnswer(403, error.code, error.message)
@@ -55,10 +46,12 @@ export function metricsRoute(options: {
 function processMetrics({
   operations,
   open,
+  requestDurations,
   scheduler,
-}: Omit<Parameters<typeof metricsRoute>[0], 'parts' | 'requests'>): Registry {
+}: Omit<Parameters<typeof metricsRoute>[0], 'parts'>): Registry {
   const registry = new Registry()
   const registers = [registry]
+  registry.registerMetric(requestDurations)
   collectDefaultMetrics({ register: registry })
   new Counter({
     name: 'gateway_operations_total',

@@ -75,7 +75,7 @@ export function httpServer({
     parts,
     operations: operations.counts,
     scheduler,
-    requests,
+    requestDurations: requests.durations,
     open: {
       sockets: sockets.count,
       streams: () => [...streams].filter(isEventStream).length,
