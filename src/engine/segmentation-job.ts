@@ -1,5 +1,5 @@
 import { and } from 'drizzle-orm'
-import { Unavailable } from '../domain/errors.ts'
+import { outageIn } from '../domain/errors.ts'
 import type { SegmentFailure } from '../domain/model.ts'
 import type { Clock, Logger, NewId } from '../domain/ports.ts'
 import { leafPaths, segmentsNamedIn } from '../domain/rule.ts'
@@ -111,7 +111,7 @@ export async function evaluateJob(options: {
     try {
       await evaluate(segment, snapshot)
     } catch (error) {
-      if (signal.aborted || error instanceof StaleWrite || error instanceof Unavailable) throw error
+      if (signal.aborted || error instanceof StaleWrite || outageIn(error)) throw error
       log.error({ jobId: job.id, segmentId: segment.id, error }, 'a segment could not be evaluated')
       failed.set(segment.id, failureOf(segment, error))
     }

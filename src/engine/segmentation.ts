@@ -1,5 +1,5 @@
 // Claims segmentation jobs and sees each to its end, one at a time. Waking is a hint: the poll is the guarantee.
-import { Unavailable } from '../domain/errors.ts'
+import { outageIn } from '../domain/errors.ts'
 import type { RunFailure } from '../domain/model.ts'
 import type { Clock, Logger, NewId } from '../domain/ports.ts'
 import { type Database, StaleWrite } from '../storage/database.ts'
@@ -74,7 +74,7 @@ export function segmentationWorker(options: SegmentationWorkerOptions) {
       if (error instanceof StaleWrite)
         log.warn({ jobId: job.id }, 'another worker holds the segmentation job')
       else if (stopping.signal.aborted) await lease.handBack(claim, job.attempt - 1, clock())
-      else if (error instanceof Unavailable && job.attempt < MAX_ATTEMPTS) {
+      else if (outageIn(error) && job.attempt < MAX_ATTEMPTS) {
         log.warn({ jobId: job.id, error }, 'the database fails; segmentation is tried again')
         await lease.handBack(claim, job.attempt, clock())
         await timer.sleep(RETRY_MS * job.attempt, stopping.signal).catch(() => undefined)
@@ -109,7 +109,8 @@ export function segmentationWorker(options: SegmentationWorkerOptions) {
 
 /** For the API: in words, without SQL and without the driver's. */
 function asFailure(error: unknown): RunFailure {
-  if (error instanceof Unavailable) return { code: error.code, message: error.message, retryable: true }
+  const outage = outageIn(error)
+  if (outage) return { code: outage.code, message: outage.message, retryable: true }
   const message = 'The segments could not be evaluated. The log of the gateway says why.'
   return { code: 'EVALUATION_FAILED', message, retryable: false }
 }
