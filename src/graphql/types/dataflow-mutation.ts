@@ -1,13 +1,14 @@
 import { builder } from '../builder.ts'
 import { payload, payloadType } from '../payload.ts'
 import { dataflow } from '../refs.ts'
+import { SOURCE } from './dataflow.ts'
 import { fileFormatInput } from './file-format.ts'
 import { exportMode, scheduleInput } from './schedule.ts'
 
 const fieldMappingInput = builder.inputType('FieldMappingInput', {
   description: 'Which attribute goes into which column or field.',
   fields: (t) => ({
-    source: t.string({ required: true, description: "A dotted path into the profile's attributes." }),
+    source: t.string({ required: true, description: SOURCE }),
     target: t.string({ required: true, description: "The column, or the destination's field." }),
     required: t.boolean({ defaultValue: false, description: 'Leave profiles without a value out.' }),
   }),

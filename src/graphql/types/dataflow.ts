@@ -44,10 +44,13 @@ const dataflowHealth = builder.enumType('DataflowHealth', {
   },
 })
 
+export const SOURCE =
+  "A dotted path into the profile's attributes; or `segmentMembership.status`, which is `realized` of members, and in an increment `exited` of those that have left."
+
 const fieldMapping = builder.objectRef<FieldMapping>('FieldMapping').implement({
   description: 'Which attribute goes into which column or field.',
   fields: (t) => ({
-    source: t.exposeString('source', { description: "A dotted path into the profile's attributes." }),
+    source: t.exposeString('source', { description: SOURCE }),
     target: t.exposeString('target', { description: "The column, or the destination's field." }),
     required: t.exposeBoolean('required', {
       description: 'Profiles without a value in a required field are left out and counted as excluded.',
