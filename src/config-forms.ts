@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { cron } from './cron.ts'
 import { problemOfAllowEntry } from './destinations/outbound-rules.ts'
 import { ROLES, type Role } from './domain/model.ts'
+
 export const integer = (min: number, max: number) => {
   const message = `must be a whole number from ${min} to ${max}`
   return z

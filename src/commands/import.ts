@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Config } from '../config.ts'
-import { importProfiles, importSummary } from '../services/import.ts'
+import { importAbout, importProfiles, importSummary } from '../services/import.ts'
 import { withDatabase } from './database.ts'
 import { Failure } from './failure.ts'
 import { count, note, print, printJson, programCall } from './output.ts'
@@ -35,7 +35,7 @@ export async function importFile(config: Config, file: string, options: ImportOp
     const result = await withDatabase(config, options.sandbox, 'import', ({ ctx, session, audit, actor }) =>
       audit.throughout(
         actor,
-        { type: 'profile', id: options.key.slice(0, 100) },
+        importAbout(options.key),
         () =>
           importProfiles({
             database: ctx.database,

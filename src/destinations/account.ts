@@ -30,6 +30,17 @@ export function openAccount(vault: Vault, account: StoredAccount): OpenAccount {
   }
 }
 
+/** @throws DeliveryError SECRETS_UNREADABLE, saying what to do */
+export function openSigningSecret(vault: Vault, { id, secret }: { id: string; secret: string }): string {
+  try {
+    return vault.open(secret, id)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    const message = `The signing secret cannot be opened: ${why}. Give the target another one.`
+    throw new DeliveryError('SECRETS_UNREADABLE', message, { retryable: false, cause })
+  }
+}
+
 /**
  * The error of a driver as it may be stored, logged and shown. Destinations repeat what they were sent, and libraries
  * put it into their errors: an error that holds a secret anywhere becomes one that has only the cleaned message.

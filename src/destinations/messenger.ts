@@ -9,6 +9,7 @@ const ANSWER_MS = 15_000
 /** Sends the gateway's own messages as the WEBHOOK driver sends profiles, within the rules of `outbound`. */
 export function createMessenger(outbound: Outbound, answerMs = ANSWER_MS): Messenger {
   return {
+    // A destination may name a host alone; here that is no address.
     refusalOf: (url) => outbound.refusalOf(url.includes('://') ? url : '://'),
     newSecret: newSigningSecret,
     isSecret: isSigningSecret,

@@ -26,7 +26,7 @@ export interface DeletionOptions {
   pause?: (ms: number) => Promise<unknown>
 }
 
-/** The size that was found is kept from one kind of row to the next only to begin small again: rows differ. */
+/** Each kind of row begins with a small slice: rows differ in what they cost. */
 export function deletion({
   database,
   signal,

@@ -1,5 +1,6 @@
 // Tells those who want to know what happens to dataflows. Each target has its own queue: what one of them does not take
 // waits, and holds up no other.
+import { openSigningSecret } from '../destinations/account.ts'
 import { DeliveryError } from '../destinations/driver.ts'
 import type { Clock, Logger, Messenger, Vault } from '../domain/ports.ts'
 import { oneLine } from '../domain/text.ts'
@@ -121,7 +122,7 @@ async function sendAll(task: Task): Promise<void> {
 async function sendOne(task: Task, { seq, body }: Row<'notificationMessages'>): Promise<boolean> {
   const { lease, target, vault, messenger, clock, log, signal } = task
   try {
-    const secret = openSecret(vault, target)
+    const secret = openSigningSecret(vault, target)
     await messenger.send({ id: `${target.id}_${seq}`, body }, { url: target.url, secret }, signal)
   } catch (error) {
     if (signal.aborted) {
@@ -144,15 +145,4 @@ async function sendOne(task: Task, { seq, body }: Row<'notificationMessages'>): 
   await lease.sent(target, seq, at)
   Object.assign(target, { attempt: 0, failingSince: null })
   return true
-}
-
-/** @throws DeliveryError SECRETS_UNREADABLE, saying what to do */
-function openSecret(vault: Vault, { id, secret }: Row<'notificationTargets'>): string {
-  try {
-    return vault.open(secret, id)
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    const message = `The signing secret cannot be opened: ${why}. Give the target another one.`
-    throw new DeliveryError('SECRETS_UNREADABLE', message, { retryable: false, cause })
-  }
 }

@@ -34,16 +34,12 @@ export interface RetentionOptions {
 export function retentionWorker(options: RetentionOptions) {
   const { log, timer = systemTimer } = options
   const stopping = new AbortController()
-  const total = nothing()
-  let longestHoldMs = 0
   let loop: Promise<void> = Promise.resolve()
   const forgetting = forgetter(options)
 
   const once = async () => {
     try {
       const { forgotten, longestMs } = await forgetting({ signal: stopping.signal })
-      for (const what of Object.keys(forgotten) as (keyof Forgotten)[]) total[what] += forgotten[what]
-      longestHoldMs = Math.max(longestHoldMs, longestMs)
       if (Object.values(forgotten).some((count) => count > 0)) {
         log.info({ ...forgotten, longestMs: Math.round(longestMs) }, 'what is old was deleted')
       }
@@ -67,8 +63,6 @@ export function retentionWorker(options: RetentionOptions) {
       stopping.abort()
       await loop
     },
-    /** Since the start of this process. */
-    counts: () => ({ forgotten: { ...total }, longestHoldMs }),
   }
 }
 

@@ -1,6 +1,5 @@
 // Queues a segmentation job of every sandbox when it is due. Any number of processes may do so on one database: unique
 // indexes let one job through for a time, and one active job in a sandbox.
-
 import type { Cron, Logger, NewId } from '../domain/ports.ts'
 import { evaluationOrder } from '../domain/rule-order.ts'
 import type { Database } from '../storage/database.ts'
@@ -10,8 +9,8 @@ import { segmentationJobStore } from '../storage/segmentation-job.ts'
 export type SegmentationSchedule = ReturnType<typeof segmentationSchedule>
 
 /**
- * What has to be looked after again and again: the scheduler does. Of several times that were missed only the latest is made up for; a
- * job that is not done yet is waited for.
+ * Made to be asked again and again, as the scheduler does. Of several times that were missed only the latest is made up
+ * for; a job that is not done yet is waited for.
  */
 export function segmentationSchedule(options: {
   database: Database

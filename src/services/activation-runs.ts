@@ -1,6 +1,6 @@
 import { pairKey } from '../domain/activation.ts'
 import type { RunPlan } from '../domain/model.ts'
-import { type AttributeTypes, planRun, withOwnName } from '../domain/run-plan.ts'
+import { type AttributeTypes, type Naming, planRun, withOwnName } from '../domain/run-plan.ts'
 import type { Row } from '../storage/tables.ts'
 import type { LoadedFacts } from './activation-facts.ts'
 import type { ServiceContext } from './context.ts'
@@ -11,7 +11,19 @@ export interface ActivationContext extends ServiceContext {
 }
 
 /** What names an organisation where none is configured. */
-export const DEFAULT_ORGANIZATION = 'local@gateway'
+const DEFAULT_ORGANIZATION = 'local@gateway'
+
+/** What the file of a run that is made now is named by. */
+export function namingOf(
+  { organizationName = DEFAULT_ORGANIZATION }: ActivationContext,
+  {
+    mapping,
+    sandboxName,
+    now,
+  }: { mapping: Pick<Row<'segmentMappings'>, 'filenameTemplate'>; sandboxName: string; now: Date },
+): Naming {
+  return { filenameTemplate: mapping.filenameTemplate, organizationName, sandboxName, now }
+}
 
 /** The runs of an activation whose facts passed the guardrails: one per order, each with all that it needs pinned. */
 export function plannedRuns(
@@ -24,7 +36,6 @@ export function plannedRuns(
   },
 ) {
   const { facts, activation, sandboxName, types } = options
-  const { organizationName = DEFAULT_ORGANIZATION } = ctx
   const taken = new Set<string>()
   return facts.request.orders.map(({ dataflowId, segmentId }) => {
     const dataflow = facts.dataflows.get(dataflowId)
@@ -34,8 +45,7 @@ export function plannedRuns(
       throw new Error(`the guardrails let ${dataflowId} and ${segmentId} pass without their facts`)
     }
     const id = ctx.newId('run')
-    const { filenameTemplate } = mapping
-    const naming = { filenameTemplate, organizationName, sandboxName, now: facts.now }
+    const naming = namingOf(ctx, { mapping, sandboxName, now: facts.now })
     const plan = planRun({ dataflow, segment, snapshot: segment.snapshot, naming, types })
     return {
       id,

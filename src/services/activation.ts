@@ -8,9 +8,7 @@ import {
   readRequest,
 } from '../domain/activation.ts'
 import { isBeyondReason, requestViolations } from '../domain/activation-input.ts'
-import { hasSchema } from '../domain/file-format.ts'
 import { violations } from '../domain/guardrails.ts'
-import type { AttributeTypes } from '../domain/run-plan.ts'
 import { checkName, normalizeName } from '../domain/text.ts'
 import { activationStore } from '../storage/activation.ts'
 import { note } from '../storage/deed.ts'
@@ -19,7 +17,7 @@ import { announceRun } from '../storage/run-event.ts'
 import type { Row } from '../storage/tables.ts'
 import { type LoadedFacts, loadFacts } from './activation-facts.ts'
 import { type ActivationContext, plannedRuns } from './activation-runs.ts'
-import { profileAttributes } from './profile-attributes.ts'
+import { attributeTypes } from './profile-attributes.ts'
 import { againWhenStale } from './stale.ts'
 
 export type { ActivateInput, ActivationError } from '../domain/activation.ts'
@@ -46,7 +44,7 @@ export type ActivationService = ReturnType<typeof activationService>
 export function activationService(ctx: ActivationContext, keyKeptDays = 1) {
   const { database, clock } = ctx
   const store = activationStore(database)
-  const attributesOf = profileAttributes(ctx)
+  const typesFor = attributeTypes(ctx)
 
   /** The first answer to this key, the conflict with it, or what stands in the way of a new answer: nothing, or an expired key. */
   const lookUp = async (session: Session, ask: Ask): Promise<Earlier> => {
@@ -61,12 +59,6 @@ export function activationService(ctx: ActivationContext, keyKeptDays = 1) {
     activation,
     runs: await store.runsOf(activation.sandboxId, [activation.id]),
   })
-  /** What files with a schema need to know; nothing is looked up for others. */
-  const typesFor = async (session: Session, facts: LoadedFacts): Promise<AttributeTypes> => {
-    const isAsked = [...facts.dataflows.values()].some(({ fileFormat }) => hasSchema(fileFormat))
-    const attributes = isAsked ? await attributesOf(session.sandbox.id) : []
-    return new Map(attributes.map(({ path, type }) => [path, type]))
-  }
   const write = async (
     session: Session,
     options: { facts: LoadedFacts; ask: Ask; expired: string | null },
@@ -82,7 +74,7 @@ export function activationService(ctx: ActivationContext, keyKeptDays = 1) {
       createdAt: facts.now,
     }
     const { insertQueued } = runStore(database)
-    const types = await typesFor(session, facts)
+    const types = await typesFor(session.sandbox.id, facts)
     const runs = plannedRuns(ctx, { facts, activation, sandboxName: session.sandbox.name, types })
     note('activation', activation.id, {
       after: { orders: runs.map(({ id, dataflowId, segmentId }) => ({ runId: id, dataflowId, segmentId })) },

@@ -46,7 +46,8 @@ export interface ImportResult {
 }
 type Column = ImportResult['columns'][number]
 
-/** What the audit log says of an import. */
+/** What the audit log says that an import is about, and of its end. */
+export const importAbout = (key: string) => ({ type: 'profile' as const, id: key.slice(0, 100) })
 export function importSummary({ inserted, updated, rejected, interrupted }: ImportResult) {
   return { after: { inserted, updated, rejected }, isInterrupted: interrupted }
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { openSigningSecret } from '../destinations/account.ts'
 import { DeliveryError } from '../destinations/driver.ts'
 import { authorize, type Session } from '../domain/access.ts'
 import { invalid, notFound, Refusal, type UserError } from '../domain/errors.ts'
@@ -60,7 +61,10 @@ export function notificationTargetService(ctx: ServiceContext) {
       authorize(session, 'notifications:write')
       const errors = await checkInput(ctx, session, input)
       const count = await store.count(session.sandbox.id)
-      if (count >= MAX_TARGETS) errors.push(tooMany(['input'], 'A sandbox has', MAX_TARGETS, count + 1))
+      if (count >= MAX_TARGETS) {
+        const message = `A sandbox has at most ${MAX_TARGETS} notification targets.`
+        errors.push(tooMany(['input'], message, { limit: MAX_TARGETS, requested: count + 1 }))
+      }
       if (errors.length > 0) throw new Refusal(errors)
       const id = newId('notificationTarget')
       const made = input.secret == null ? messenger.newSecret() : null
@@ -126,29 +130,16 @@ export function notificationTargetService(ctx: ServiceContext) {
     async test(session: Session, id: string): Promise<Target> {
       authorize(session, 'notifications:write')
       const row = await find(session, id, ['id'])
-      const secret = open(row)
       const message = messenger.testMessage(randomUUID(), clock())
       const signal = AbortSignal.timeout(TEST_MS)
-      await messenger.send(message, { url: row.url, secret }, signal).catch((error: unknown) => {
-        if (!signal.aborted && !(error instanceof DeliveryError)) throw error
-        const detail =
-          error instanceof DeliveryError
-            ? error.message
-            : `The endpoint does not answer within ${TEST_MS / 1000} s.`
-        throw refusedTest(row, detail)
-      })
+      try {
+        const secret = openSigningSecret(vault, row)
+        await messenger.send(message, { url: row.url, secret }, signal)
+      } catch (error) {
+        throw refusalOf(row, error, signal) ?? error
+      }
       return row
     },
-  }
-
-  function open({ id, secret }: Target): string {
-    try {
-      return vault.open(secret, id)
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause)
-      const message = `The signing secret cannot be opened: ${why}. Give the target another one.`
-      throw new Refusal({ code: 'CONFLICT', message, path: ['id'], nodeId: id })
-    }
   }
 }
 
@@ -178,7 +169,10 @@ async function checkDataflows(
   ids: readonly string[],
 ): Promise<UserError[]> {
   const path = ['input', 'dataflowIds']
-  if (ids.length > MAX_DATAFLOWS) return [tooMany(path, 'A target names', MAX_DATAFLOWS, ids.length)]
+  if (ids.length > MAX_DATAFLOWS) {
+    const message = `A target names at most ${MAX_DATAFLOWS} dataflows; none means all.`
+    return [tooMany(path, message, { limit: MAX_DATAFLOWS, requested: ids.length })]
+  }
   if (ids.length === 0) return []
   const rows = await dataflowStore(database).byIds(session.sandbox.id, [...new Set(ids)])
   const known = new Set(rows.map(({ id }) => id))
@@ -187,15 +181,22 @@ async function checkDataflows(
   )
 }
 
-function refusedTest({ name }: Target, detail: string): Refusal {
+/** What a test says that failed; null for what is nobody's fault outside. */
+function refusalOf({ id, name }: Target, error: unknown, signal: AbortSignal): Refusal | null {
+  const told = error instanceof DeliveryError ? error : null
+  if (told?.code === 'SECRETS_UNREADABLE') {
+    return new Refusal({ code: 'CONFLICT', message: told.message, path: ['id'], nodeId: id })
+  }
+  if (!told && !signal.aborted) return null
+  const detail = oneLine(told?.message ?? `The endpoint does not answer within ${TEST_MS / 1000} s.`)
   const message = `The target ${JSON.stringify(name)} did not take the test message. Mend its URL or secret, or the endpoint.`
-  return new Refusal({ code: 'DESTINATION_REFUSED', message, path: ['id'], detail: oneLine(detail) })
+  return new Refusal({ code: 'DESTINATION_REFUSED', message, path: ['id'], detail })
 }
 
-const tooMany = (path: string[], who: string, limit: number, requested: number): UserError => ({
-  code: 'LIMIT_EXCEEDED',
-  message: `${who} at most ${limit} ${who === 'A sandbox has' ? 'notification targets' : 'dataflows; none means all'}.`,
-  path,
-  limit,
-  requested,
-})
+function tooMany(
+  path: string[],
+  message: string,
+  { limit, requested }: { limit: number; requested: number },
+): UserError {
+  return { code: 'LIMIT_EXCEEDED', message, path, limit, requested }
+}

@@ -1,6 +1,9 @@
+import { hasSchema } from '../domain/file-format.ts'
+import type { AttributeTypes } from '../domain/run-plan.ts'
 import { typeOf } from '../domain/value-type.ts'
 import { StaleWrite } from '../storage/database.ts'
 import { type ProfileAttribute, profileStore } from '../storage/profile.ts'
+import type { LoadedFacts } from './activation-facts.ts'
 import type { ServiceContext } from './context.ts'
 
 const MAX_ATTRIBUTES = 1_000
@@ -41,5 +44,18 @@ export function profileAttributes({ database, clock }: Pick<ServiceContext, 'dat
       computing.get(name) ?? computeAttributes(sandboxId, version).finally(() => computing.delete(name))
     computing.set(name, running)
     return running
+  }
+}
+
+/** What files with a schema need to know of the attributes; nothing is looked up for others. */
+export function attributeTypes(ctx: Pick<ServiceContext, 'database' | 'clock'>) {
+  const attributesOf = profileAttributes(ctx)
+  return async (
+    sandboxId: string,
+    { dataflows }: Pick<LoadedFacts, 'dataflows'>,
+  ): Promise<AttributeTypes> => {
+    const isAsked = [...dataflows.values()].some(({ fileFormat }) => hasSchema(fileFormat))
+    const attributes = isAsked ? await attributesOf(sandboxId) : []
+    return new Map(attributes.map(({ path, type }) => [path, type]))
   }
 }

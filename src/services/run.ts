@@ -15,7 +15,7 @@ import { keepSent } from '../storage/run-sent.ts'
 import type { RunTotal } from '../storage/run-totals.ts'
 import type { NewRow, Row } from '../storage/tables.ts'
 import { type LoadedFacts, loadFacts } from './activation-facts.ts'
-import { type ActivationContext, DEFAULT_ORGANIZATION } from './activation-runs.ts'
+import { type ActivationContext, namingOf } from './activation-runs.ts'
 import { againWhenStale } from './stale.ts'
 
 /** `counts`: of each status that any run has. */
@@ -188,9 +188,7 @@ function repeat(
   const dataflow = facts.dataflows.get(earlier.dataflowId)
   if (!dataflow) throw new Error(`the guardrails let ${earlier.id} pass without its dataflow`)
   const runId = ctx.newId('run')
-  const { filenameTemplate } = mapping
-  const { organizationName = DEFAULT_ORGANIZATION } = ctx
-  const naming = { filenameTemplate, organizationName, sandboxName: session.sandbox.name, now: facts.now }
+  const naming = namingOf(ctx, { mapping, sandboxName: session.sandbox.name, now: facts.now })
   const plan = planRetry({ earlier, runId, dataflow, naming, ...part })
   return {
     ...(selection.refusedIn === undefined && standingOf(earlier, plan, facts.now)),

@@ -1,6 +1,5 @@
 import type { Session } from '../domain/access.ts'
 import { pairKey, readRequest } from '../domain/activation.ts'
-import { hasSchema } from '../domain/file-format.ts'
 import { slotViolations } from '../domain/guardrails.ts'
 import type { RunFailure, RunPlan } from '../domain/model.ts'
 import { type AttributeTypes, planRun } from '../domain/run-plan.ts'
@@ -14,8 +13,8 @@ import { sandboxStore } from '../storage/sandbox.ts'
 import { type ScheduledMapping, scheduleStore } from '../storage/schedule.ts'
 import { snapshotStore } from '../storage/snapshot.ts'
 import { type LoadedFacts, loadFacts } from './activation-facts.ts'
-import { type ActivationContext, DEFAULT_ORGANIZATION } from './activation-runs.ts'
-import { profileAttributes } from './profile-attributes.ts'
+import { type ActivationContext, namingOf } from './activation-runs.ts'
+import { attributeTypes } from './profile-attributes.ts'
 
 export type SlotMapping = Pick<
   ScheduledMapping,
@@ -29,11 +28,7 @@ export type MakeScheduledRun = (mapping: SlotMapping, slot: DueSlot) => Promise<
 export function scheduledRunService(ctx: ActivationContext) {
   const { database } = ctx
   const schedules = scheduleStore(database)
-  const attributesOf = profileAttributes(ctx)
-  const typesFor = async (sandboxId: string, { fileFormat }: Pick<PlannedFlow, 'fileFormat'>) => {
-    const attributes = hasSchema(fileFormat) ? await attributesOf(sandboxId) : []
-    return new Map(attributes.map(({ path, type }) => [path, type]))
-  }
+  const typesFor = attributeTypes(ctx)
 
   /**
    * Makes the run of a mapping's slot, and deals with every slot before it: in the queue, or failed with the reason why
@@ -48,7 +43,7 @@ export function scheduledRunService(ctx: ActivationContext) {
     const facts = await loadFacts(ctx, session, request)
     const found = partsOf(facts, mapping)
     if (!found) return 'TAKEN'
-    const types = await typesFor(mapping.sandboxId, found.dataflow)
+    const types = await typesFor(mapping.sandboxId, facts)
     const since = await sinceOf(ctx, found)
     const run = plannedRun(ctx, { ...found, since, slot, types, now: facts.now, session })
     const store = runStore(database)
@@ -76,7 +71,6 @@ export function scheduledRunService(ctx: ActivationContext) {
   return { make }
 }
 
-type PlannedFlow = NonNullable<ReturnType<LoadedFacts['dataflows']['get']>>
 type Parts = NonNullable<ReturnType<typeof partsOf>>
 
 /** Null when something was unmapped or deleted since the mapping was read. */
@@ -113,13 +107,7 @@ function plannedRun(
   },
 ) {
   const { dataflow, segment, mapping, since, slot, types, now, session } = options
-  const { organizationName = DEFAULT_ORGANIZATION } = ctx
-  const naming = {
-    filenameTemplate: mapping.filenameTemplate,
-    organizationName,
-    sandboxName: session.sandbox.name,
-    now,
-  }
+  const naming = namingOf(ctx, { mapping, sandboxName: session.sandbox.name, now })
   // A run that fails for want of a snapshot has none to pin.
   const snapshot = segment.snapshot ?? { id: '', version: 0, profileCount: 0 }
   const plan = planRun({ dataflow, segment, snapshot, naming, types })

@@ -5,6 +5,7 @@ import type { Database } from './database.ts'
 import { plausibleIds } from './filter.ts'
 import { runStore } from './run.ts'
 import { isComparedWith } from './run-sent.ts'
+import { KEPT_SNAPSHOTS } from './snapshot.ts'
 import type { Row } from './tables.ts'
 
 export type ActivationRows = Awaited<ReturnType<ReturnType<typeof activationFactsStore>['load']>>
@@ -56,7 +57,7 @@ export function activationFactsStore(database: Database) {
         .from(snapshots)
         .where(and(eq(snapshots.sandboxId, run.sandboxId), eq(snapshots.segmentId, run.segmentId)))
         .orderBy(desc(snapshots.evaluatedAt), desc(snapshots.id))
-        .limit(2)
+        .limit(KEPT_SNAPSHOTS)
       const sent = await database.db
         .select({ id: mappings.sentSnapshotId })
         .from(mappings)

@@ -4,10 +4,7 @@ import { and, asc, desc, eq, gt, inArray, lte, ne, type SQL, sql } from 'drizzle
 import type { Database, Query } from './database.ts'
 import { ACTIVE_STATUSES, isActive } from './run-event.ts'
 import { isComparedWith } from './run-sent.ts'
-import { UNFINISHED } from './snapshot.ts'
-
-/** Of each segment: the latest snapshot, and the one before, which later runs are compared with. */
-const KEPT_SNAPSHOTS = 2
+import { KEPT_SNAPSHOTS, UNFINISHED } from './snapshot.ts'
 
 /** Profile ids in (after, upTo]. */
 export interface IdRange {

@@ -15,7 +15,7 @@ import {
 import type { Query } from './database.ts'
 import { translated } from './postgres-errors.ts'
 import { COPY_PROGRESS, migratePostgres } from './postgres-migrate.ts'
-import { ask, clientConfig, inTransaction } from './postgres-pool.ts'
+import { ask, clientConfig, hasTable, inTransaction } from './postgres-pool.ts'
 import { escaped } from './postgres-profiles.ts'
 
 /** Statistics of a large table are the longest. */
@@ -129,7 +129,7 @@ async function lock(client: pg.Client): Promise<void> {
 
 /** Where a copy that was ended stands; null where nothing is there yet. */
 async function standing(client: pg.Client, installation: string): Promise<Record<string, Place> | null> {
-  if (await exists(client, COPY_PROGRESS)) {
+  if (await hasTable(client, COPY_PROGRESS)) {
     const { rows } = await client.query(`select installation, places::text from ${COPY_PROGRESS}`)
     if (rows[0]?.installation === installation) return JSON.parse(rows[0].places)
     throw new CopyRefused(
@@ -137,7 +137,7 @@ async function standing(client: pg.Client, installation: string): Promise<Record
     )
   }
   for (const { name } of copyTables) {
-    if (!(await exists(client, name))) continue
+    if (!(await hasTable(client, name))) continue
     const { rows } = await client.query(`select from ${name} limit 1`)
     if (rows.length === 0) continue
     throw new CopyRefused(
@@ -153,11 +153,6 @@ async function begin(client: pg.Client, installation: string): Promise<void> {
     await client.query(`create table ${COPY_PROGRESS} (installation text not null, places jsonb not null)`)
     await client.query(`insert into ${COPY_PROGRESS} values ($1, '{}')`, [installation])
   })
-}
-
-async function exists(client: pg.Client, table: string): Promise<boolean> {
-  const { rows } = await ask(client, { sql: 'select to_regclass($1)', params: [table] })
-  return rows[0]?.[0] !== null
 }
 
 async function copyRows(client: pg.Client, table: CopyTable, rows: readonly CopyRow[]): Promise<void> {

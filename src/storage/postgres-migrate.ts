@@ -6,7 +6,7 @@ import { migrate } from 'drizzle-orm/node-postgres/migrator'
 import pg from 'pg'
 import { Unavailable } from '../domain/errors.ts'
 import { translated } from './postgres-errors.ts'
-import { ask, clientConfig } from './postgres-pool.ts'
+import { ask, clientConfig, hasTable } from './postgres-pool.ts'
 import { MERGE_PATCH } from './postgres-profiles.ts'
 
 const FOLDER = path.join(import.meta.dirname, '../../migrations/postgres')
@@ -25,7 +25,7 @@ export async function migratePostgres(url: string, { isCopying = false } = {}): 
   try {
     await client.connect()
     const newest = newestMigration()
-    if (!isCopying && (await isHalfCopied(client))) {
+    if (!isCopying && (await hasTable(client, COPY_PROGRESS))) {
       throw new Error('The copy into this database is not complete. Call copy again till it is, then start.')
     }
     if ((await lastApplied(client)) === newest) return
@@ -56,18 +56,12 @@ function newestMigration(): number {
 
 /** When the last migration of this database was written; null before the first. */
 async function lastApplied(client: pg.Client): Promise<number | null> {
-  const known = await ask(client, { sql: "select to_regclass('drizzle.__drizzle_migrations')", params: [] })
-  if (known.rows[0]?.[0] === null) return null
+  if (!(await hasTable(client, 'drizzle.__drizzle_migrations'))) return null
   const last = await ask(client, {
     sql: 'select max(created_at) from drizzle.__drizzle_migrations',
     params: [],
   })
   return last.rows[0]?.[0] as number | null
-}
-
-async function isHalfCopied(client: pg.Client): Promise<boolean> {
-  const { rows } = await ask(client, { sql: 'select to_regclass($1)', params: [COPY_PROGRESS] })
-  return rows[0]?.[0] !== null
 }
 
 async function hasTables(client: pg.Client): Promise<boolean> {

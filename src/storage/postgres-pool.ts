@@ -101,6 +101,12 @@ export async function ask(client: pg.ClientBase | pg.Pool, statement: Statement)
   return { rows, count: rowCount ?? 0 }
 }
 
+/** Whether there is a table of this name, which may begin with its schema. */
+export async function hasTable(client: pg.ClientBase, name: string): Promise<boolean> {
+  const { rows } = await ask(client, { sql: 'select to_regclass($1)', params: [name] })
+  return rows[0]?.[0] !== null
+}
+
 /**
  * Does the work in a transaction, all or nothing. What `work` throws undoes it.
  */

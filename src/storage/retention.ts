@@ -2,7 +2,7 @@
 import { and, asc, eq, gt, inArray, isNotNull, lt, notExists, or, type SQL, sql } from 'drizzle-orm'
 import type { Database, Query } from './database.ts'
 import { ACTIVE_STATUSES } from './run-event.ts'
-import { UNFINISHED } from './snapshot.ts'
+import { KEPT_SNAPSHOTS, UNFINISHED } from './snapshot.ts'
 
 /** How far a walk along an index has come. */
 export interface Place {
@@ -22,8 +22,6 @@ export interface EndedRun extends Place {
 }
 
 export const PAGE = 100
-/** Of each segment: the latest snapshot, and the one before. */
-const KEPT_SNAPSHOTS = 2
 
 export function retentionStore(database: Database) {
   const { db, tables } = database

@@ -7,6 +7,8 @@ import { type Paging, selectPages } from './paging.ts'
 import { reader } from './read.ts'
 import type { Row } from './tables.ts'
 
+/** Of each segment the members are kept of the latest snapshot, and of the one before, which runs are compared with. */
+export const KEPT_SNAPSHOTS = 2
 /** When a snapshot was evaluated that is still being written, or never was finished. */
 export const UNFINISHED = new Date(0)
 
