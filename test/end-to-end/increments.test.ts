@@ -90,7 +90,7 @@ async function aGateway() {
   const world = worldOf(test, test.sandboxId)
   let now = new Date('2026-03-01T00:10:00.000Z').getTime()
   test.setTime(new Date(now))
-  database.life.register('proc')
+  await database.life.register('proc')
   const runs = runWorker({ ...ctx, database, log: silent, processId: 'proc', concurrency: 1 })
   runs.start()
   const jobs = startWorker(test, 'proc')

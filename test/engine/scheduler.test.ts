@@ -218,7 +218,7 @@ describe('beside ad-hoc runs', () => {
     expect(await storyOf(scheduled!.id)).toEqual([
       ['QUEUED', `Waits for the end of the ad-hoc run ${adHoc!.id} of the segment.`],
     ])
-    test.database.life.register('prc')
+    await test.database.life.register('prc')
     expect(await claim()).toBe(adHoc!.id)
     expect(await claim()).toBeUndefined()
     const lease = runLease(test.database, 'prc')

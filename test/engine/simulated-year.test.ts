@@ -108,7 +108,7 @@ describe('a busy installation', () => {
     )
     await map(schedules)
     const lease = runLease(test.database, 'prc_test')
-    test.database.life.register('prc_test')
+    await test.database.life.register('prc_test')
     let schedulers = [aScheduler(test)]
     let downUntil = BEGIN
     for (const at of moments(schedules)) {

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { apiOf } from '../../support/http-api.ts'
 import { type PostgresServer, startPostgres } from '../../support/postgres-server.ts'
+import { randomNumbers } from '../../support/random.ts'
 import { expectWholeFiles } from '../crash/files.ts'
 import { type SeenEvent, watchRun } from '../crash/watcher.ts'
 import { type Member, startMember } from './processes.ts'
@@ -15,6 +16,7 @@ import { buildScene, type ClusterScene, GROUPS } from './scene.ts'
 
 const ACTIVATIONS = 200
 const CLIENTS = 10
+const RESTARTS = 2
 const PATIENCE_MS = 90_000
 /** On average; what is counted is runs, so that a slow machine is not killed more often. */
 const RUNS_PER_KILL = 10
@@ -77,7 +79,7 @@ it('loses nothing and doubles nothing', async () => {
   const restarts = await chaos
 
   expect([activated, stories.size]).toEqual([ACTIVATIONS, ACTIVATIONS])
-  expect(restarts).toBe(2)
+  expect(restarts).toBe(RESTARTS)
   expect([...gateways, ...workers].reduce((sum, { kills }) => sum + kills, 0)).toBeGreaterThan(5)
   for (const seen of stories.values()) {
     const [story, ...others] = seen
@@ -91,7 +93,7 @@ it('loses nothing and doubles nothing', async () => {
 
 /** Kills every few runs until it is told to stop; halts the database after a third of the runs, and crashes it after two thirds. */
 async function disturb(signal: AbortSignal, done: () => number): Promise<number> {
-  const random = seeded(SEED)
+  const random = randomNumbers(SEED)
   let restarts = 0
   let nextKill = 2
   while (!signal.aborted) {
@@ -103,7 +105,7 @@ async function disturb(signal: AbortSignal, done: () => number): Promise<number>
     const one = all[Math.floor(random() * all.length)]
     // Starting takes its time: some are to be there, and each is to get to work.
     if (one?.isUp && all.filter(({ isUp }) => isUp).length > all.length - MAX_DOWN) one.kill()
-    if (done() < ((restarts + 1) * ACTIVATIONS) / 3) continue
+    if (restarts === RESTARTS || done() < ((restarts + 1) * ACTIVATIONS) / (RESTARTS + 1)) continue
     await (restarts === 0 ? server.halt() : server.crash())
     await sleep(500)
     await server.start()
@@ -145,14 +147,3 @@ async function ask(
 }
 
 const shuffled = <T>(values: T[]): T[] => [...values].sort(() => Math.random() - 0.5)
-
-/** Mulberry32: the same numbers for the same seed. */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
