@@ -64,6 +64,9 @@ export function connectionPool(options: {
   // A connection that was opened stays.
   const pool = new pg.Pool({ ...config, max: size, pipeline, idleTimeoutMillis: 0 } as pg.PoolConfig)
   pool.on('error', () => {}) // of an idle connection: the pool makes another one
+  // A connection may be lost at any moment, also between the pool's hands and whoever takes it: unheard, that would end
+  // the process. The statement that is under way fails, and the pool takes no lost connection back.
+  pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }
 
@@ -75,18 +78,12 @@ export async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient)
   } catch (error) {
     throw translated(error)
   }
-  let lost: Error | undefined
-  const onError = (error: Error) => {
-    lost = error
-  }
-  client.on('error', onError)
   try {
     return await work(client)
   } catch (error) {
     throw translated(error)
   } finally {
-    client.off('error', onError)
-    client.release(lost)
+    client.release()
   }
 }
 
