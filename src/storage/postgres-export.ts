@@ -1,67 +1,118 @@
-// What an export thread reads from PostgreSQL: pages in the order of profile ids, the next one asked for while the one
+// What an export thread reads from PostgreSQL: pages in the order of profile ids, the next ones read while the one
 // before is worked on.
 import pg from 'pg'
 import type { ExportPage, ExportQuery, ExportReader } from './capabilities.ts'
 import { translated } from './postgres-errors.ts'
 import { collectChanges } from './postgres-export-changes.ts'
 import { attributeAt, binder, duplicateKey } from './postgres-export-key.ts'
-import { ask, clientConfig, LOOK_UPS } from './postgres-pool.ts'
+import { ask, clientConfig, LOOK_UPS, type Statement } from './postgres-pool.ts'
 
 /** Finding duplicates reads every member. */
 const TIMEOUT_MS = 60 * 60_000
 
-/** Reads over a connection of its own. */
-export function postgresExportReader(url: string, query: ExportQuery): ExportReader {
-  const client = new pg.Client(clientConfig(url, TIMEOUT_MS))
-  client.on('error', () => {}) // the page that is under way fails
-  const hasDuplicates = query.deduplicateBy.length > 0 && query.sent === null
-  const pageOf = pageStatement(query, hasDuplicates)
-  let ahead: { after: number; limit: number; page: Promise<ExportPage | null> } | undefined
+/** PostgreSQL takes values out of profiles on one core a connection, more slowly than rows are encoded. */
+const CONNECTIONS = 2
 
-  const read = async (after: number, limit: number): Promise<ExportPage | null> => {
-    const { rows } = await ask(client, { ...pageOf(after, limit), isPrepared: true })
-    const [count, lastProfileId, lines] = rows[0] ?? []
-    if (typeof lines !== 'string') return null
-    return { rows: Number(count), lastProfileId: Number(lastProfileId), lines: Buffer.from(lines) }
-  }
-  const readAhead = (after: number, limit: number) => {
-    const page = read(after, limit)
-    page.catch(() => {}) // told when the page is asked for
-    ahead = { after, limit, page }
-    return page
-  }
+/** Reads over connections of its own. */
+export function postgresExportReader(url: string, query: ExportQuery): ExportReader {
+  const hasDuplicates = query.deduplicateBy.length > 0 && query.sent === null
+  // What is collected before the first page is on one connection.
+  const isCollected = query.since !== null || hasDuplicates
+  const clients = Array.from({ length: isCollected ? 1 : CONNECTIONS }, () => {
+    const client = new pg.Client(clientConfig(url, TIMEOUT_MS))
+    client.on('error', () => {}) // the page that is under way fails
+    return client
+  })
+  const [first] = clients as [pg.Client]
+  const statements = pageStatements(query, hasDuplicates)
+  const askFor = async (client: pg.Client, statement: Statement) =>
+    (await ask(client, { ...statement, isPrepared: true })).rows[0] ?? []
+
+  const nextPage = pagesAhead(clients.length + 1, {
+    async endOf(after, limit) {
+      const [end] = await askFor(first, statements.end(after, limit))
+      return typeof end === 'number' ? end : null
+    },
+    async read(after, end, place) {
+      const client = clients[place % clients.length] ?? first
+      const [rows, lastProfileId, lines] = await askFor(client, statements.page(after, end))
+      return {
+        rows: Number(rows),
+        lastProfileId: Number(lastProfileId),
+        lines: Buffer.from(String(lines ?? '')),
+      }
+    },
+  })
 
   return {
     async prepare() {
       try {
-        await client.connect()
-        if (query.since !== null) await collectChanges(client, query)
-        else if (hasDuplicates) await findDuplicates(client, query)
-        await client.query(`${LOOK_UPS}; set enable_sort = off`) // a page is the next of an index
+        await Promise.all(clients.map((client) => client.connect()))
+        if (query.since !== null) await collectChanges(first, query)
+        else if (hasDuplicates) await findDuplicates(first, query)
+        const settings = `${LOOK_UPS}; set enable_sort = off` // a page is the next of an index
+        await Promise.all(clients.map((client) => client.query(settings)))
       } catch (error) {
         throw translated(error)
       }
     },
     async page(afterProfileId, limit) {
-      const isRead = ahead?.after === afterProfileId && ahead.limit === limit
       try {
-        const page = await (isRead ? ahead?.page : readAhead(afterProfileId, limit))
-        if (page) readAhead(page.lastProfileId, limit)
-        return page ?? null
+        return await nextPage(afterProfileId, limit)
       } catch (error) {
         throw translated(error)
       }
     },
     async close() {
-      await client.end().catch(() => {})
+      await Promise.all(clients.map((client) => client.end().catch(() => {})))
     },
   }
 }
 
-const MARK =
-  "case when exists (select from duplicates d where d.profile_id = m.profile_id) then 'd' else '' end"
+const MARK = "case when exists (select from duplicates d where d.profile_id = p.id) then 'd' else '' end"
 
-function pageStatement(query: ExportQuery, hasDuplicates: boolean) {
+/** Reads pages one after the other and hands them on in their order; `count` of them are under way or waiting. */
+function pagesAhead(
+  count: number,
+  of: {
+    /** The last id of the page that follows an id, or null at the end. */
+    endOf(after: number, limit: number): Promise<number | null>
+    read(after: number, end: number, place: number): Promise<ExportPage>
+  },
+) {
+  let ahead: Promise<ExportPage | null>[] = []
+  let end: Promise<number | null>
+  let place = 0
+  let goesOn = { after: -1, limit: 0 }
+
+  const begin = (limit: number): Promise<ExportPage | null> => {
+    const before = end
+    const own = place++
+    end = before.then((after) => (after === null ? null : of.endOf(after, limit)))
+    const page = Promise.all([before, end]).then(([after, upTo]) =>
+      after === null || upTo === null ? null : of.read(after, upTo, own),
+    )
+    page.catch(() => {}) // told when the page is asked for
+    return page
+  }
+  return async (after: number, limit: number): Promise<ExportPage | null> => {
+    if (after !== goesOn.after || limit !== goesOn.limit) {
+      ahead = []
+      end = Promise.resolve(after)
+    }
+    for (;;) {
+      while (ahead.length < count) ahead.push(begin(limit))
+      const page = (await ahead.shift()) ?? null
+      // Profiles may be erased while they are read.
+      if (page?.rows === 0) continue
+      if (page) goesOn = { after: page.lastProfileId, limit }
+      return page
+    }
+  }
+}
+
+/** The statements of a page: its last id, and what is in it. */
+function pageStatements(query: ExportQuery, hasDuplicates: boolean) {
   const isIncrement = query.since !== null
   const status = isIncrement ? `'"' || m.status || '"'` : `'"realized"'`
   const columns = [...query.paths, ...(query.consent === null ? [] : [query.consent])]
@@ -69,16 +120,28 @@ function pageStatement(query: ExportQuery, hasDuplicates: boolean) {
     path === null ? status : `coalesce(${attributeAt(path)}::text, 'null')`,
   )
   const mark = hasDuplicates ? `${isIncrement ? 'm.mark' : MARK} ||` : ''
-  const line = `m.profile_id || ${mark} '[' || ${cells.join(" || ',' || ")} || E']\\n'`
-  return (after: number, limit: number) => {
-    const { values, bind } = binder()
-    const members = isIncrement ? changesOf(query, bind) : membersOf(query, bind)
-    const sql = `
-      select count(*), max(id), string_agg(line, '' order by id) from (
-        select m.profile_id as id, ${line} as line
-        from ${members.from} where ${members.where} and ${members.id} > ${bind(after)}
-        order by ${members.id} limit ${bind(limit)}) as page`
-    return { sql, params: values }
+  const line = `p.id || ${mark} '[' || ${cells.join(" || ',' || ")} || E']\\n'`
+  const profiles = isIncrement ? 'profiles p join changes m on m.profile_id = p.id' : 'profiles p'
+  const tables = isIncrement ? changesOf : membersOf
+
+  return {
+    end(after: number, limit: number): Statement {
+      const { values, bind } = binder()
+      const { id, from, where } = tables(query, bind)
+      const sql = `select max(id) from (
+        select ${id} as id from ${from} where ${where} and ${id} > ${bind(after)} order by ${id} limit ${bind(limit)}) as page`
+      return { sql, params: values }
+    },
+    page(after: number, end: number): Statement {
+      const { values, bind } = binder()
+      const { id, from, where } = tables(query, bind)
+      // Profiles by a list of ids: one walk along their index, where a join would go down it for each of them.
+      const sql = `
+        select count(*), max(p.id), string_agg(${line}, '' order by p.id) from ${profiles}
+        where p.id = any(array(
+          select ${id} from ${from} where ${where} and ${id} > ${bind(after)} and ${id} <= ${bind(end)} order by ${id}))`
+      return { sql, params: values }
+    },
   }
 }
 
@@ -86,17 +149,15 @@ type Bind = (value: unknown) => string
 
 /** The same as `membersOf`, of an increment whose changes are collected. */
 function changesOf({ sent }: ExportQuery, bind: Bind) {
-  const from = 'changes m join profiles p on p.id = m.profile_id'
-  return { from, where: sent ? wasSent(sent, bind) : 'true', id: 'm.profile_id' }
+  return { from: 'changes m', where: sent ? wasSent(sent, bind) : 'true', id: 'm.profile_id' }
 }
 
-/** The tables that an export reads, `m` the members and `p` their profiles. */
+/** The tables that tell whom an export reads: `m`, by `m.profile_id`. */
 function membersOf({ version, refusedIn, sent }: ExportQuery, bind: Bind) {
-  const from = 'members m join profiles p on p.id = m.profile_id'
   const where = `m.version = ${bind(version)}${sent ? ` and ${wasSent(sent, bind)}` : ''}`
-  if (refusedIn === null) return { from, where, id: 'm.profile_id' }
+  if (refusedIn === null) return { from: 'members m', where, id: 'm.profile_id' }
   return {
-    from: `rejections r join members m on m.profile_id = r.profile_id join profiles p on p.id = m.profile_id`,
+    from: 'rejections r join members m on m.profile_id = r.profile_id',
     where: `r.run_id = ${bind(refusedIn)} and r.reason = 'REFUSED_BY_DESTINATION' and ${where}`,
     id: 'r.profile_id',
   }
@@ -117,7 +178,7 @@ async function findDuplicates(client: pg.Client, query: ExportQuery): Promise<vo
   await client.query(
     `insert into duplicates select id from (
       select m.profile_id as id, row_number() over (partition by ${keys.join(', ')} order by m.profile_id) as place
-      from ${members.from} where ${members.where} and ${mayLeave}) as placed
+      from ${members.from} join profiles p on p.id = m.profile_id where ${members.where} and ${mayLeave}) as placed
     where place > 1`,
     values,
   )
