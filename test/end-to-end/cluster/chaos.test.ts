@@ -18,8 +18,11 @@ const ACTIVATIONS = 200
 const CLIENTS = 10
 const RESTARTS = 2
 const PATIENCE_MS = 90_000
-/** On average; what is counted is runs, so that a slow machine is not killed more often. */
-const RUNS_PER_KILL = 10
+/** What is counted is runs, so that neither a slow machine nor a quick one is killed more or less often. */
+const KILLS = 16
+const RUNS_PER_KILL = ACTIVATIONS / (KILLS + 1)
+/** How far the clients may be ahead of the disturbance: they are to be at work when it comes. */
+const AHEAD = 2 * CLIENTS
 const MAX_DOWN = 2
 const SEED = Number(process.env.CHAOS_SEED ?? 20_261_123)
 const TOKEN = 'chaos-test-token-0123456789'
@@ -63,6 +66,7 @@ it('loses nothing and doubles nothing', async () => {
     const own = scene.targets.filter((_, place) => place % CLIENTS === n)
     for (let round = 0; round < ACTIVATIONS / GROUPS; round += 1) {
       for (const target of own) {
+        while (stories.size > chaos.nextAt() + AHEAD) await sleep(20)
         const runId = await activate(target, `${target.segmentId}-${round}`)
         activated += 1
         const watching = gateways.map((gateway) =>
@@ -72,15 +76,12 @@ it('loses nothing and doubles nothing', async () => {
       }
     }
   }
-  const over = new AbortController()
-  const chaos = disturb(over.signal, () => stories.size)
-  await Promise.all(Array.from({ length: CLIENTS }, (_, n) => client(n)))
-  over.abort()
-  const restarts = await chaos
+  const chaos = disturbance(() => stories.size)
+  await Promise.all([chaos.run(), ...Array.from({ length: CLIENTS }, (_, n) => client(n))])
 
   expect([activated, stories.size]).toEqual([ACTIVATIONS, ACTIVATIONS])
-  expect(restarts).toBe(RESTARTS)
-  expect([...gateways, ...workers].reduce((sum, { kills }) => sum + kills, 0)).toBeGreaterThan(5)
+  expect(chaos.restarts()).toBe(RESTARTS)
+  expect([...gateways, ...workers].reduce((sum, { kills }) => sum + kills, 0)).toBe(KILLS)
   for (const seen of stories.values()) {
     const [story, ...others] = seen
     expect(story?.map(({ seq }) => seq)).toEqual(story?.map((_, place) => place + 1))
@@ -91,27 +92,38 @@ it('loses nothing and doubles nothing', async () => {
   await expectWholeFiles(apiOf(gateways[0]!.url, TOKEN), [...stories.keys()], { scene, dir })
 }, 240_000)
 
-/** Kills every few runs until it is told to stop; halts the database after a third of the runs, and crashes it after two thirds. */
-async function disturb(signal: AbortSignal, done: () => number): Promise<number> {
+/** Kills every few runs; halts the database after a third of the kills, and crashes it after two thirds. */
+function disturbance(done: () => number) {
   const random = randomNumbers(SEED)
+  const all = [...gateways, ...workers]
+  let nextAt = 2
   let restarts = 0
-  let nextKill = 2
-  while (!signal.aborted) {
-    await sleep(20)
-    if (done() < nextKill) continue
-    nextKill += RUNS_PER_KILL * (0.5 + random())
-    await sleep(300 * random()) // wherever the others are then
-    const all = [...gateways, ...workers]
-    const one = all[Math.floor(random() * all.length)]
-    // Starting takes its time: some are to be there, and each is to get to work.
-    if (one?.isUp && all.filter(({ isUp }) => isUp).length > all.length - MAX_DOWN) one.kill()
-    if (restarts === RESTARTS || done() < ((restarts + 1) * ACTIVATIONS) / (RESTARTS + 1)) continue
-    await (restarts === 0 ? server.halt() : server.crash())
-    await sleep(500)
-    await server.start()
-    restarts += 1
+  return {
+    /** So many runs are to be done when it comes again. */
+    nextAt: () => nextAt,
+    restarts: () => restarts,
+    async run(): Promise<void> {
+      for (let kills = 1; kills <= KILLS; kills += 1) {
+        while (done() < nextAt) await sleep(20)
+        await sleep(300 * random()) // wherever the others are then
+        // Starting takes its time: some are to be there, and each is to get to work.
+        let up = all.filter(({ isUp }) => isUp)
+        while (up.length <= all.length - MAX_DOWN) {
+          await sleep(20)
+          up = all.filter(({ isUp }) => isUp)
+        }
+        up[Math.floor(random() * up.length)]?.kill()
+        if (kills >= ((restarts + 1) * KILLS) / (RESTARTS + 1) && restarts < RESTARTS) {
+          await (restarts === 0 ? server.halt() : server.crash())
+          await sleep(500)
+          await server.start()
+          restarts += 1
+        }
+        nextAt = 2 + kills * RUNS_PER_KILL * (0.5 + 0.5 * random())
+      }
+      nextAt = Number.POSITIVE_INFINITY
+    },
   }
-  return restarts
 }
 
 /** Asks two gateways under one key, until one answers: it is one activation, whoever is asked. */
