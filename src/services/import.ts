@@ -144,33 +144,45 @@ async function write(
   let bytes = 0
   let batch: ProfilePatch[] = []
   let size = 0
+  let written: Promise<void> = Promise.resolve()
   const flush = async () => {
+    await written
     signal?.throwIfAborted()
-    if (batch.length > 0) {
-      const { inserted, updated } = await database.upsertProfiles(namespaceId, batch, [changed])
+    const patches = batch
+    batch = []
+    size = 0
+    // Written while the next rows are read: the database may have a core of its own.
+    written = upsert(patches, bytes)
+    written.catch(() => {}) // told by whoever waits for it
+    await yieldToOthers()
+  }
+  const upsert = async (patches: ProfilePatch[], upTo: number) => {
+    if (patches.length > 0) {
+      const { inserted, updated } = await database.upsertProfiles(namespaceId, patches, [changed])
       counts.inserted += inserted
       counts.updated += updated
-      batch = []
-      size = 0
     }
-    const done = run.doneShare * (source.size ?? 0) + (1 - run.doneShare) * bytes
+    const done = run.doneShare * (source.size ?? 0) + (1 - run.doneShare) * upTo
     const rows = counts.inserted + counts.updated + counts.rejected
     options.onProgress?.({ bytes: Math.floor(done), totalBytes: source.size, rows })
-    await yieldToOthers()
   }
   const blocks = run.patches((read) => {
     bytes = read
   })
-  for await (const { patches, rejected } of blocks) {
-    counts.rejected += rejected.length
-    for (const row of rejected) options.onRejected?.(row)
-    for (const patch of patches) {
-      batch.push(patch)
-      size += patch.patch.length
-      if (batch.length === BATCH_ROWS || size > BATCH_SIZE) await flush()
+  try {
+    for await (const { patches, rejected } of blocks) {
+      counts.rejected += rejected.length
+      for (const row of rejected) options.onRejected?.(row)
+      for (const patch of patches) {
+        batch.push(patch)
+        size += patch.patch.length
+        if (batch.length === BATCH_ROWS || size > BATCH_SIZE) await flush()
+      }
     }
+    await flush()
+  } finally {
+    await written // also what is under way when another thing fails is counted
   }
-  await flush()
 }
 
 async function writeHints({ database, sandboxId }: ImportOptions, columns: Column[]): Promise<void> {
