@@ -36,16 +36,16 @@ export const MERGE_PATCH = `
 const STAGE = `create temp table if not exists profile_stage (
   place int not null, key text collate "C" not null, is_flat boolean not null, patch jsonb not null) on commit delete rows`
 /** A patch of a new profile that holds no null and no object is what is stored. */
+const INSERT = `
+  insert into profiles (namespace_id, key, attributes)
+  select $1, key, case when is_flat then patch else merge_patch('{}', patch) end from profile_stage
+  order by place
+  on conflict (namespace_id, key) do nothing`
+/** Those that were just inserted stay what they are: a patch that is merged twice changes nothing more. */
 const UPDATE = `
   update profiles set attributes =
     case when is_flat then attributes || patch else merge_patch(attributes, patch) end
   from profile_stage as stage where namespace_id = $1 and profiles.key = stage.key`
-const INSERT = `
-  insert into profiles (namespace_id, key, attributes)
-  select $1, key, case when is_flat then patch else merge_patch('{}', patch) end from profile_stage as stage
-  where not exists (select from profiles where namespace_id = $1 and profiles.key = stage.key)
-  order by place
-  on conflict (namespace_id, key) do nothing`
 
 /** Merges patches by key, in one transaction with the other writes. */
 export function postgresProfileUpsert(pool: pg.Pool) {
@@ -61,7 +61,8 @@ export function postgresProfileUpsert(pool: pg.Pool) {
         withStage.add(client)
         return inTransaction(client, async () => {
           const counts = { inserted: 0, updated: 0 }
-          for (const round of rounds(patches)) {
+          for (const [place, round] of rounds(patches).entries()) {
+            if (place > 0) await client.query('truncate profile_stage')
             const { inserted, updated } = await upsertRound(client, namespaceId, round)
             counts.inserted += inserted
             counts.updated += updated
@@ -92,16 +93,12 @@ async function upsertRound(
   patches: ProfilePatch[],
 ): Promise<Counts> {
   const params = [namespaceId]
-  await client.query('truncate profile_stage')
   const copy = client.query(copyFrom('copy profile_stage from stdin'))
   await pipeline(Readable.from([Buffer.from(patches.map(lineOf).join(''))]), copy)
-  const { count: updated } = await ask(client, { sql: UPDATE, params, isPrepared: true })
-  if (updated === patches.length) return { inserted: 0, updated }
   const { count: inserted } = await ask(client, { sql: INSERT, params, isPrepared: true })
-  if (inserted + updated === patches.length) return { inserted, updated }
-  // Somebody made some of them in between: those are updated.
-  const again = await ask(client, { sql: UPDATE, params })
-  return { inserted, updated: again.count - inserted }
+  if (inserted === patches.length) return { inserted, updated: 0 }
+  const { count } = await ask(client, { sql: UPDATE, params, isPrepared: true })
+  return { inserted, updated: count - inserted }
 }
 
 const lineOf = ({ key, patch }: ProfilePatch, place: number): string =>
