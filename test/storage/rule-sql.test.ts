@@ -1,53 +1,22 @@
-import { and, asc, eq, gt, sql } from 'drizzle-orm'
+import { asc, eq, sql } from 'drizzle-orm'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Rule } from '../../src/domain/model.ts'
 import { checkRule } from '../../src/domain/rule-check.ts'
 import { parseInstant } from '../../src/domain/rule-instant.ts'
-import { ruleCondition } from '../../src/storage/rule-sql.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { matchRule } from '../support/rule-match.ts'
+import { NOW, ruleSelection } from '../support/rule-selection.ts'
 import { anyDate, dates, profile, rule, SEGMENT_IDS } from '../support/rules.ts'
 
 const RUNS = Number(process.env.PROPERTY_RUNS ?? 300)
-const now = new Date('2023-01-02T12:00:00.500Z')
-const versions: Record<string, number> = { seg_a: 1, seg_b: 2 }
 let test: TestDatabase
-let lastId = 0
-let lastKey = 0
+let selected: ReturnType<typeof ruleSelection>
 beforeAll(async () => {
   test = await testDatabase()
+  selected = ruleSelection(test)
 })
 afterAll(() => test.dispose())
-
-/** Stores the profiles, every third a member of seg_a, and says which of them SQL selects for each rule. */
-async function selected(profiles: Record<string, unknown>[], rules: Rule[]) {
-  const { database } = test
-  const { db, tables } = database
-  const rows = profiles.map((attributes) => ({ namespaceId: 1, key: String(lastKey++), attributes }))
-  await database.batch([db.insert(tables.profiles).values(rows)])
-  const stored = await db
-    .select({ id: tables.profiles.id })
-    .from(tables.profiles)
-    .where(and(eq(tables.profiles.namespaceId, 1), gt(tables.profiles.id, lastId)))
-    .orderBy(asc(tables.profiles.id))
-  const ids = stored.map(({ id }) => id)
-  const firstNew = lastId
-  lastId = ids.at(-1) ?? lastId
-  const members = ids.filter((_, index) => index % 3 === 0).map((profileId) => ({ version: 1, profileId }))
-  await database.batch([db.insert(tables.members).values(members)])
-  const answers = []
-  for (const one of rules) {
-    const condition = ruleCondition(one, { database, now, versionOf: (id) => versions[id] ?? null })
-    const hits = await db
-      .select({ id: tables.profiles.id })
-      .from(tables.profiles)
-      .where(and(eq(tables.profiles.namespaceId, 1), gt(tables.profiles.id, firstNew), condition))
-    const hit = new Set(hits.map(({ id }) => id))
-    answers.push(ids.map((id) => hit.has(id)))
-  }
-  return answers
-}
 
 describe('a rule in SQL', () => {
   it('selects the profiles that the rule matches in memory', async () => {
@@ -60,7 +29,7 @@ describe('a rule in SQL', () => {
           const inMemory = rules.map((one) =>
             profiles.map((attributes, index) =>
               matchRule(one, attributes, {
-                now,
+                now: NOW,
                 isMember: (id) => id === SEGMENT_IDS[0] && index % 3 === 0,
               }),
             ),
