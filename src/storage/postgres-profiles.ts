@@ -94,13 +94,21 @@ async function upsertRound(
 ): Promise<Counts> {
   const params = [namespaceId]
   const copy = client.query(copyFrom('copy profile_stage from stdin'))
-  await pipeline(Readable.from([Buffer.from(patches.map(lineOf).join(''))]), copy)
+  await pipeline(Readable.from(linesOf(patches)), copy)
   const { count: inserted } = await ask(client, { sql: INSERT, params, isPrepared: true })
   if (inserted === patches.length) return { inserted, updated: 0 }
   const { count } = await ask(client, { sql: UPDATE, params, isPrepared: true })
   return { inserted, updated: count - inserted }
 }
 
+/** In pieces: PostgreSQL reads the first while the next are made. */
+function* linesOf(patches: readonly ProfilePatch[]): Generator<Buffer> {
+  for (let from = 0; from < patches.length; from += LINES_AT_ONCE) {
+    const some = patches.slice(from, from + LINES_AT_ONCE)
+    yield Buffer.from(some.map((patch, index) => lineOf(patch, from + index)).join(''))
+  }
+}
+const LINES_AT_ONCE = 200
 const lineOf = ({ key, patch }: ProfilePatch, place: number): string =>
   `${place}\t${escaped(key)}\t${isFlat(patch) ? 't' : 'f'}\t${escaped(patch)}\n`
 const isFlat = (patch: string): boolean => !patch.includes('null') && patch.indexOf('{', 1) < 0
