@@ -50,7 +50,8 @@ export function postgresExportReader(url: string, query: ExportQuery): ExportRea
         await Promise.all(clients.map((client) => client.connect()))
         if (query.since !== null) await collectChanges(first, query)
         else if (hasDuplicates) await findDuplicates(first, query)
-        const settings = `${LOOK_UPS}; set enable_sort = off` // a page is the next of an index
+        // Planned once for all pages.
+        const settings = `${LOOK_UPS}; set enable_sort = off; set plan_cache_mode = force_generic_plan` // a page is the next of an index
         await Promise.all(clients.map((client) => client.query(settings)))
       } catch (error) {
         throw translated(error)
