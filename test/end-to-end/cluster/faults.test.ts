@@ -17,6 +17,7 @@ const TOKEN = 'faults-test-token-0123456789'
 const READ = '{ segments { nodes { id } } }'
 const CREATE = `mutation { createSegment(input: { name: "S", rule: { attribute: { path: "a", operator: EXISTS } } }) {
   segment { id } errors { code message } } }`
+const NO_WRITES = 'The database takes no writes, as a replica does. Point DATABASE_URL to its primary.'
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'gateway-faults-'))
 
 let server: PostgresServer
@@ -177,10 +178,26 @@ describe('a database', () => {
     expect(await ask(CREATE)).toMatchObject({
       status: 503,
       code: 'UNAVAILABLE',
-      message: 'The database takes no writes, as a replica does. Point DATABASE_URL to its primary.',
+      message: NO_WRITES,
     })
     await admin.query(`alter database gateway_${databases} set default_transaction_read_only = off`)
     await kill(`gateway_${databases}`)
+    await becomesReady(true)
+    expect(await ask(CREATE)).toMatchObject({ status: 200 })
+  })
+})
+
+describe('a standby', () => {
+  it('in the place of the primary: reads are served, writes are refused with the reason, not ready; until it is promoted', async () => {
+    await start()
+    await works()
+    const { promote } = await server.standBy()
+    admin = await connect()
+    expect((await admin.query('select pg_is_in_recovery() as "is"')).rows).toEqual([{ is: true }])
+    await works()
+    await becomesReady(false)
+    expect(await ask(CREATE)).toMatchObject({ status: 503, code: 'UNAVAILABLE', message: NO_WRITES })
+    await promote()
     await becomesReady(true)
     expect(await ask(CREATE)).toMatchObject({ status: 200 })
   })
@@ -209,9 +226,7 @@ describe('a gateway that starts', () => {
 
   it('on a replica says so', async () => {
     await admin.query(`alter database gateway_${databases} set default_transaction_read_only = on`)
-    expect(await serve()).toBe(
-      'The database takes no writes, as a replica does. Point DATABASE_URL to its primary.',
-    )
+    expect(await serve()).toBe(NO_WRITES)
   })
 
   it('without its database, with a wrong password, or a name that is not there, says so, and no password', async () => {
