@@ -50,8 +50,8 @@ export function postgresExportReader(url: string, query: ExportQuery): ExportRea
         await Promise.all(clients.map((client) => client.connect()))
         if (query.since !== null) await collectChanges(first, query)
         else if (hasDuplicates) await findDuplicates(first, query)
-        // Planned once for all pages.
-        const settings = `${LOOK_UPS}; set enable_sort = off; set plan_cache_mode = force_generic_plan` // a page is the next of an index
+        // A page is the next of an index, and all are planned alike.
+        const settings = `${LOOK_UPS}; set enable_sort = off; set plan_cache_mode = force_generic_plan`
         await Promise.all(clients.map((client) => client.query(settings)))
       } catch (error) {
         throw translated(error)
@@ -84,7 +84,8 @@ function pagesAhead(
   let ahead: Promise<ExportPage | null>[] = []
   let end: Promise<number | null>
   let place = 0
-  let goesOn = { after: -1, limit: 0 }
+  /** What is ahead follows this. */
+  let goesOn: { after: number; limit: number } | null = null
 
   const begin = (limit: number): Promise<ExportPage | null> => {
     const before = end
@@ -97,10 +98,11 @@ function pagesAhead(
     return page
   }
   return async (after: number, limit: number): Promise<ExportPage | null> => {
-    if (after !== goesOn.after || limit !== goesOn.limit) {
+    if (after !== goesOn?.after || limit !== goesOn.limit) {
       ahead = []
       end = Promise.resolve(after)
     }
+    goesOn = null // a page that fails is read again, if it is asked for again
     for (;;) {
       while (ahead.length < count) ahead.push(begin(limit))
       const page = (await ahead.shift()) ?? null

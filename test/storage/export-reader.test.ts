@@ -83,8 +83,10 @@ async function read(query: Partial<ExportQuery>, pageRows = 3) {
     await reader.close()
   }
 }
-const shown = async (query: Partial<ExportQuery>) =>
-  (await read(query)).map((row) => ('values' in row ? `${row.values[1]} ${row.values[3]}` : row.reason))
+const shown = async (query: Partial<ExportQuery>, pageRows?: number) =>
+  (await read(query, pageRows)).map((row) =>
+    'values' in row ? `${row.values[1]} ${row.values[3]}` : row.reason,
+  )
 
 describe('all members', () => {
   it('are realized, wherever the column is, and alone', async () => {
@@ -153,7 +155,9 @@ describe('an increment', () => {
     await test.database.batch([
       test.database.db.delete(profiles).where(inArray(profiles.id, [ids[0]!, ids[2]!])),
     ])
-    expect(await shown({ version: now, since: before })).toEqual(['b@x exited', 'd@x realized'])
+    for (const pageRows of [3, 1]) {
+      expect(await shown({ version: now, since: before }, pageRows)).toEqual(['b@x exited', 'd@x realized'])
+    }
   })
 
   it('lets nobody leave without consent or a required value, whether they came or left', async () => {
