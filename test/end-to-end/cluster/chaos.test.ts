@@ -119,7 +119,7 @@ function disturbance(done: () => number) {
           await server.start()
           restarts += 1
         }
-        nextAt = 2 + kills * RUNS_PER_KILL * (0.5 + 0.5 * random())
+        nextAt = RUNS_PER_KILL * (kills + random())
       }
       nextAt = Number.POSITIVE_INFINITY
     },
