@@ -1,3 +1,4 @@
+import { TLS_FAILURE } from '../domain/errors.ts'
 import { oneLine } from '../domain/text.ts'
 import { DeliveryError } from './driver.ts'
 
@@ -17,7 +18,6 @@ const WORDS: Record<string, string> = {
   UND_ERR_HEADERS_TIMEOUT: 'does not answer',
   UND_ERR_BODY_TIMEOUT: 'does not answer',
 }
-const TLS = /^(ERR_TLS|ERR_SSL|EPROTO$|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|HOSTNAME_MISMATCH)/
 
 /**
  * What a connection's error means to a delivery: UNAVAILABLE, tried again but for TLS that the other side gets wrong.
@@ -27,7 +27,7 @@ export function networkError(error: unknown, host: string): DeliveryError | null
   for (let cause = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth++) {
     if (cause instanceof DeliveryError) return cause
     const code = 'code' in cause ? String(cause.code) : ''
-    const isTls = TLS.test(code)
+    const isTls = TLS_FAILURE.test(code)
     const words = isTls ? `cannot be trusted: ${oneLine(cause.message, 200)}` : WORDS[code]
     if (words) {
       return new DeliveryError('UNAVAILABLE', `${host} ${words} (${code}).`, {

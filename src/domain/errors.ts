@@ -69,3 +69,7 @@ export function outageIn(error: unknown): Unavailable | null {
   if (error instanceof Unavailable) return error
   return error instanceof Error && error.cause !== undefined ? outageIn(error.cause) : null
 }
+
+/** Codes of errors by which a connection fails since TLS does not come about, or the other side cannot be trusted. */
+export const TLS_FAILURE =
+  /^(ERR_TLS|ERR_SSL|EPROTO$|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|HOSTNAME_MISMATCH)/

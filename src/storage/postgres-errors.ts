@@ -1,10 +1,12 @@
 // What PostgreSQL and the way to it report, as what callers know.
-import { invalid, Refusal, Unavailable } from '../domain/errors.ts'
+import { invalid, Refusal, TLS_FAILURE, Unavailable } from '../domain/errors.ts'
 
 const UNREACHABLE = 'The database cannot be reached. Try again in a few seconds.'
 const NO_SPACE = 'The disk of the database is full or failing. Free space, then try again.'
 const BUSY = 'The database is busy. Try again in a few seconds.'
 export const READ_ONLY = 'The database takes no writes, as a replica does. Point DATABASE_URL to its primary.'
+const NOT_TRUSTED =
+  'The database cannot be trusted over TLS. Name the authority of its certificate in DATABASE_URL: sslrootcert=PATH.'
 const NUL = 'Text must not contain the character NUL or half a surrogate pair.'
 
 /** By SQLSTATE, or the first two characters of it: its class. */
@@ -27,6 +29,8 @@ const UNAVAILABLE: Record<string, string> = {
   ENOTFOUND: UNREACHABLE,
   EAI_AGAIN: UNREACHABLE,
   '28': 'The database refuses the user or the password of DATABASE_URL.',
+  '28000':
+    'The database does not let this user in from here. It may want TLS: add sslmode=verify-full to DATABASE_URL.',
   '3D000': 'There is no database of the name that DATABASE_URL gives.',
 }
 /** The driver's own, which have no code. */
@@ -44,6 +48,7 @@ export function translated(error: unknown): unknown {
     if (name in cause) Object.assign(cause, { [name]: undefined })
   const { code = '' } = cause as { code?: string }
   if (code === '22021' || code === '22P05') return new Refusal(invalid([], NUL))
+  if (TLS_FAILURE.test(code)) return unavailable(NOT_TRUSTED, cause)
   const known = UNAVAILABLE[code] ?? UNAVAILABLE[code.slice(0, 2)]
   if (known !== undefined && (code.length === 5 || code in UNAVAILABLE)) return unavailable(known, cause)
   if (NO_CONNECTION.test(cause.message)) {
