@@ -79,6 +79,7 @@ function openReader(order: ExportOrder): ExportReader {
     since: plan.since?.version ?? null,
     refusedIn: plan.refusedIn ?? null,
     paths: plan.fields.map((field) => (isMembershipStatus(field.source) ? null : field.source)),
+    asText: plan.fileFormat?.type === 'CSV',
     deduplicateBy: plan.deduplicateBy,
     required: attributes.filter((field) => field.required).map((field) => field.source),
     consent: plan.consentAttribute,

@@ -51,6 +51,11 @@ export interface ExportQuery {
   refusedIn: string | null
   /** One column each: a dotted attribute path; null: the text `realized` or `exited`. */
   paths: (string | null)[]
+  /**
+   * Whether a number or a boolean may come as a string of it, which may be had sooner: for a format that writes both
+   * alike. The value of `consent` comes as it is.
+   */
+  asText: boolean
   /** Paths that together identify duplicates; empty for none. */
   deduplicateBy: string[]
   /** Paths without which a profile is left out, and so never hides a duplicate. */

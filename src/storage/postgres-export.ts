@@ -1,10 +1,13 @@
 // What an export thread reads from PostgreSQL: pages in the order of profile ids, the next ones read while the one
 // before is worked on.
+import { buffer } from 'node:stream/consumers'
 import pg from 'pg'
+import { to as copyTo } from 'pg-copy-streams'
 import type { ExportPage, ExportQuery, ExportReader } from './capabilities.ts'
 import { translated } from './postgres-errors.ts'
 import { collectChanges } from './postgres-export-changes.ts'
-import { attributeAt, binder, duplicateKey } from './postgres-export-key.ts'
+import { attributeAt, binder, duplicateKey, literal, textAt } from './postgres-export-key.ts'
+import { linesOfCopy } from './postgres-export-lines.ts'
 import { ask, clientConfig, LOOK_UPS, type Statement } from './postgres-pool.ts'
 
 /** Finding duplicates reads every member. */
@@ -25,22 +28,25 @@ export function postgresExportReader(url: string, query: ExportQuery): ExportRea
   })
   const [first] = clients as [pg.Client]
   const statements = pageStatements(query, hasDuplicates)
-  const askFor = async (client: pg.Client, statement: Statement) =>
-    (await ask(client, { ...statement, isPrepared: true })).rows[0] ?? []
+  /** The lines of a page whose first columns come as texts, or null where a text does not tell its value. */
+  const linesOf = async (client: pg.Client, [after, end]: [number, number], texts: number) => {
+    const copy = copyTo(`copy (${statements.page(after, end, texts)}) to stdout`)
+    return linesOfCopy(await buffer(client.query(copy)), texts)
+  }
+  let texts = query.asText ? query.paths.length : 0
 
   const nextPage = pagesAhead(clients.length + 1, {
     async endOf(after, limit) {
-      const [end] = await askFor(first, statements.end(after, limit))
+      const { rows } = await ask(first, { ...statements.end(after, limit), isPrepared: true })
+      const end = rows[0]?.[0]
       return typeof end === 'number' ? end : null
     },
     async read(after, end, place) {
       const client = clients[place % clients.length] ?? first
-      const [rows, lastProfileId, lines] = await askFor(client, statements.page(after, end))
-      return {
-        rows: Number(rows),
-        lastProfileId: Number(lastProfileId),
-        lines: Buffer.from(String(lines ?? '')),
-      }
+      const lines = await linesOf(client, [after, end], texts)
+      if (lines) return lines
+      texts = 0 // one such value is rarely the only one
+      return (await linesOf(client, [after, end], 0)) as ExportPage
     },
   })
 
@@ -116,14 +122,13 @@ function pagesAhead(
 
 /** The statements of a page: its last id, and what is in it. */
 function pageStatements(query: ExportQuery, hasDuplicates: boolean) {
+  const { paths, consent } = query
   const isIncrement = query.since !== null
-  const status = isIncrement ? `'"' || m.status || '"'` : `'"realized"'`
-  const columns = [...query.paths, ...(query.consent === null ? [] : [query.consent])]
-  const cells = columns.map((path) =>
-    path === null ? status : `coalesce(${attributeAt(path)}::text, 'null')`,
-  )
-  const mark = hasDuplicates ? `${isIncrement ? 'm.mark' : MARK} ||` : ''
-  const line = `p.id || ${mark} '[' || ${cells.join(" || ',' || ")} || E']\\n'`
+  const mark = isIncrement ? 'm.mark' : MARK
+  const id = hasDuplicates ? `p.id || ${mark}` : 'p.id'
+  const status = isIncrement ? 'm.status' : "'realized'"
+  const asText = (path: string | null) => (path === null ? status : textAt(path))
+  const asJson = (path: string | null) => (path === null ? `to_jsonb(${status}::text)` : attributeAt(path))
   const profiles = isIncrement ? 'profiles p join changes m on m.profile_id = p.id' : 'profiles p'
   const tables = isIncrement ? changesOf : membersOf
 
@@ -135,15 +140,17 @@ function pageStatements(query: ExportQuery, hasDuplicates: boolean) {
         select ${id} as id from ${from} where ${where} and ${id} > ${bind(after)} order by ${id} limit ${bind(limit)}) as page`
       return { sql, params: values }
     },
-    page(after: number, end: number): Statement {
-      const { values, bind } = binder()
-      const { id, from, where } = tables(query, bind)
+    /** For COPY, which binds no values. */
+    page(after: number, end: number, texts: number): string {
+      const columns = [...paths.slice(0, texts).map(asText), ...paths.slice(texts).map(asJson)]
+      if (consent !== null) columns.push(asJson(consent))
+      const members = tables(query, literal)
       // Profiles by a list of ids: one walk along their index, where a join would go down it for each of them.
-      const sql = `
-        select count(*), max(p.id), string_agg(${line}, '' order by p.id) from ${profiles}
+      return `select ${[id, ...columns].join(', ')} from ${profiles}
         where p.id = any(array(
-          select ${id} from ${from} where ${where} and ${id} > ${bind(after)} and ${id} <= ${bind(end)} order by ${id}))`
-      return { sql, params: values }
+          select ${members.id} from ${members.from}
+          where ${members.where} and ${members.id} > ${after} and ${members.id} <= ${end} order by ${members.id}))
+        order by p.id`
     },
   }
 }

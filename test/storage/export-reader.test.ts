@@ -25,6 +25,7 @@ const all: ExportQuery = {
   since: null,
   refusedIn: null,
   paths: ['id', 'email', 'name', null],
+  asText: false,
   deduplicateBy: [],
   required: [],
   consent: null,

@@ -62,6 +62,7 @@ it('TLS that the URL asks for is spoken by migrations, statements, imports, long
       since: null,
       refusedIn: null,
       paths: ['email'],
+      asText: false,
       deduplicateBy: [],
       required: [],
       consent: null,
