@@ -79,8 +79,11 @@ export interface Database {
    * where many do, a slice so short would be little more than its commit.
    */
   readonly sliceMs: number
-  /** Marks a sub-select of a claim so that concurrent claimers pass over each other's rows. */
-  skipLocked<Q>(select: Q): Q
+  /**
+   * Takes the first row of a select that nobody else is taking at this moment, with the writes that take it: both in one
+   * step, as `batch` does it. Null when there is none, or others were faster.
+   */
+  claim<R>(select: (db: Db) => PromiseLike<R[]>, writes: (row: R) => readonly Write[]): Promise<R | null>
   /** The table whose unique index an error speaks of, or null for any other error. */
   violatedTable(error: unknown): string | null
   /** A read that may take long, off the event loop. Rows are arrays in the order of the selected columns. */

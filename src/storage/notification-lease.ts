@@ -1,7 +1,7 @@
 // How a process holds a target and sends it what waits, in order. Every write carries the fencing token of the claim: a
 // process that was thought dead and comes back finds its writes refused (StaleWrite), and lets go.
 import { and, asc, eq, gt, isNull, lte, or, sql } from 'drizzle-orm'
-import { type Database, type Query, StaleWrite } from './database.ts'
+import type { Database, Query } from './database.ts'
 import { isLeft, leaseUntil } from './lease.ts'
 import type { NewRow, Row } from './tables.ts'
 
@@ -9,7 +9,6 @@ type Target = Row<'notificationTargets'>
 export type TargetClaim = Pick<Target, 'id' | 'fence'>
 export type NotificationLease = ReturnType<typeof notificationLease>
 
-const CANDIDATES = 10
 const RELEASED = { leaseOwner: null, leaseUntil: null }
 
 export function notificationLease(database: Database, processId: string) {
@@ -34,25 +33,22 @@ export function notificationLease(database: Database, processId: string) {
         await isLeft(database, { table: targets, held: isHeld, at }),
       )
       const isDue = or(isNull(targets.retryAt), lte(targets.retryAt, at))
-      const candidates = await database.skipLocked(
-        db
-          .select()
-          .from(targets)
-          .where(and(gt(targets.queuedSeq, targets.sentSeq), isDue, isFree))
-          .orderBy(asc(targets.id))
-          .limit(CANDIDATES),
+      const claimed = ({ fence }: Target) => ({
+        fence: fence + 1,
+        leaseOwner: processId,
+        leaseUntil: leaseUntil(at),
+      })
+      const target = await database.claim(
+        (own) =>
+          own
+            .select()
+            .from(targets)
+            .where(and(gt(targets.queuedSeq, targets.sentSeq), isDue, isFree))
+            .orderBy(asc(targets.id))
+            .limit(1),
+        (target) => [held(target, claimed(target))],
       )
-      for (const target of candidates) {
-        const claimed = { fence: target.fence + 1, leaseOwner: processId, leaseUntil: leaseUntil(at) }
-        try {
-          await database.batch([held(target, claimed)])
-        } catch (error) {
-          if (error instanceof StaleWrite) continue // another process was faster
-          throw error
-        }
-        return { ...target, ...claimed }
-      }
-      return null
+      return target && { ...target, ...claimed(target) }
     },
 
     /** The oldest message that waits; null when none does. */

@@ -1,29 +1,50 @@
-import { setImmediate as turn } from 'node:timers/promises'
-import { newTally, statisticsOf, tally } from './attribute-tally.ts'
-import type { AttributeStatistic, RawRow } from './capabilities.ts'
-import type { Statement } from './postgres-pool.ts'
+// Which attributes profiles have is counted in a thread: the text of every profile is parsed.
+import { once } from 'node:events'
+import path from 'node:path'
+import { Worker } from 'node:worker_threads'
+import type { AttributeStatistic } from './capabilities.ts'
+import { translated } from './postgres-errors.ts'
 
-/** So few that reading them holds the event loop for a few milliseconds. */
-const PAGE_ROWS = 500
-
-/** Which attributes a sandbox's profiles have. */
-export async function postgresAttributeStatistics(options: {
+export interface CountingOrder {
+  url: string
   sandboxId: string
-  signal: AbortSignal | undefined
-  read(statement: Statement): Promise<RawRow[]>
-}): Promise<AttributeStatistic[]> {
-  const { sandboxId, read } = options
-  const counted = newTally()
-  for (let last: unknown = 0; ; ) {
-    options.signal?.throwIfAborted()
-    const rows = await read({
-      sql: `select id, attributes::text from profiles
-        where id > $1 and namespace_id in (select id from namespaces where sandbox_id = $2) order by id limit $3`,
-      params: [last, sandboxId, PAGE_ROWS],
-    })
-    for (const [, attributes] of rows) tally(counted, JSON.parse(String(attributes)))
-    if (rows.length < PAGE_ROWS) return statisticsOf(counted)
-    last = rows.at(-1)?.[0]
-    await turn()
+}
+/** An error of the database loses what it is on its way between threads, but for this. */
+export type Counted =
+  | { statistics: AttributeStatistic[] }
+  | { failed: { message: string; code: string | undefined } }
+
+/** `.ts` in a checkout, `.js` in the published package. */
+const THREAD = new URL(`./postgres-attributes-thread${path.extname(import.meta.filename)}`, import.meta.url)
+
+export function postgresAttributes(url: string) {
+  const closing = new AbortController()
+  let last: Promise<unknown> = Promise.resolve()
+
+  const count = async (sandboxId: string, signal: AbortSignal): Promise<AttributeStatistic[]> => {
+    signal.throwIfAborted()
+    const worker = new Worker(THREAD, { workerData: { url, sandboxId } satisfies CountingOrder })
+    try {
+      const [counted]: Counted[] = await once(worker, 'message', { signal })
+      if (counted && 'statistics' in counted) return counted.statistics
+      throw translated(Object.assign(new Error(counted?.failed.message), counted?.failed))
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error
+    } finally {
+      await worker.terminate()
+    }
+  }
+  return {
+    /** One sandbox after the other. @throws the signal's reason */
+    statistics(sandboxId: string, signal?: AbortSignal): Promise<AttributeStatistic[]> {
+      const stop = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal
+      const counting = last.then(() => count(sandboxId, stop))
+      last = counting.catch(() => {})
+      return counting
+    },
+    async close(): Promise<void> {
+      closing.abort(new Error('The database is being closed.'))
+      await last
+    },
   }
 }

@@ -12,6 +12,8 @@ import type { PostgresSession } from './postgres-session.ts'
 const LOCKS = 0x6167_7731
 /** How long a process may be without its lock, as seen from here. */
 const GRACE_MS = 6_000
+/** How long it is true which locks there are; well below the grace. */
+const FRESH_MS = 250
 const MAX_REGISTERING_MS = 10_000
 /** Processes of long ago are forgotten. */
 const MAX_LOCKLESS = 1_000
@@ -25,6 +27,17 @@ export function postgresLife(options: { pool: pg.Pool; session: PostgresSession;
   // Shared: the connection before may not be known to be lost yet.
   const lock = (client: pg.Client, id: string) =>
     client.query('select pg_advisory_lock_shared($1, $2)', [LOCKS, keyOf(id)])
+  /** The last answer to `lockedKeys`: many that claim at once need not each ask. */
+  let last = { at: Number.NEGATIVE_INFINITY, keys: Promise.resolve(new Set<number>()) }
+  const lockedLately = (): Promise<Set<number>> => {
+    if (now() - last.at >= FRESH_MS) {
+      last = { at: now(), keys: lockedKeys() }
+      last.keys.catch(() => {
+        last.at = Number.NEGATIVE_INFINITY
+      })
+    }
+    return last.keys
+  }
   const lockedKeys = async (): Promise<Set<number>> => {
     const { rows } = await pool.query<{ key: number }>(
       `select objid::bigint::bit(32)::int as key from pg_locks
@@ -47,7 +60,7 @@ export function postgresLife(options: { pool: pg.Pool; session: PostgresSession;
       const others = ids.filter((id) => !own.has(id))
       if (lockless.size > MAX_LOCKLESS) lockless.clear()
       if (others.length === 0) return []
-      const locked = await lockedKeys()
+      const locked = await lockedLately()
       return others.filter((id) => {
         if (locked.has(keyOf(id))) return void lockless.delete(id)
         const since = lockless.get(id) ?? now()

@@ -5,8 +5,9 @@ import type { RawRow } from './capabilities.ts'
 import type { Database } from './database.ts'
 import { filler } from './placeholders.ts'
 import { postgresAside } from './postgres-aside.ts'
-import { postgresAttributeStatistics } from './postgres-attributes.ts'
+import { postgresAttributes } from './postgres-attributes.ts'
 import { postgresBatch } from './postgres-batch.ts'
+import { postgresClaim } from './postgres-claim.ts'
 import { postgresDb } from './postgres-db.ts'
 import { READ_ONLY, violatedTable } from './postgres-errors.ts'
 import { postgresFirstOfEach } from './postgres-first-of-each.ts'
@@ -38,6 +39,7 @@ export function openPostgres(url: string, { poolSize = 10 }: PostgresOptions = {
   const session = postgresSession(clientConfig(url, statementTimeoutMs))
   const wake = postgresWake(session)
   const upsert = postgresProfileUpsert(imports)
+  const attributes = postgresAttributes(url)
   const read = ({ sql, params, isPrepared = false }: Statement) =>
     withClient(pool, (client) => ask(client, { sql, params: params.map(readable), isPrepared }))
 
@@ -55,12 +57,11 @@ export function openPostgres(url: string, { poolSize = 10 }: PostgresOptions = {
       return async (values) => (await read({ sql, params: fill(values), isPrepared: true })).rows
     },
     firstOfEach: postgresFirstOfEach,
-    skipLocked: (select) => (select as Lockable).for('update', { skipLocked: true }) as typeof select,
+    claim: postgresClaim(pool),
     violatedTable,
     aside: (query, signal): Promise<RawRow[]> => aside.read(query.toSQL(), signal),
     upsertProfiles: (namespaceId, patches, writes = []) => upsert(namespaceId, patches, writes),
-    attributeStatistics: (sandboxId, signal) =>
-      postgresAttributeStatistics({ sandboxId, signal, read: (query) => aside.read(query, signal) }),
+    attributeStatistics: (sandboxId, signal) => attributes.statistics(sandboxId, signal),
     exportSource: () => ({ url }),
     life: postgresLife({ pool, session }),
     isShared: true,
@@ -78,7 +79,7 @@ export function openPostgres(url: string, { poolSize = 10 }: PostgresOptions = {
     },
     close: async () => {
       await wake.flush()
-      await Promise.all([session.close(), aside.close(), imports.end(), pool.end()])
+      await Promise.all([attributes.close(), session.close(), aside.close(), imports.end(), pool.end()])
     },
   }
 }
@@ -86,8 +87,3 @@ export function openPostgres(url: string, { poolSize = 10 }: PostgresOptions = {
 /** No text that is stored has a NUL, and PostgreSQL takes none: as half surrogates do, it becomes a sign of its own. */
 const readable = (value: unknown): unknown =>
   typeof value === 'string' && value.includes('\0') ? value.replaceAll('\0', '\ufffd') : value
-
-/** What PostgreSQL's builder of a select has besides. */
-interface Lockable {
-  for(strength: 'update', config: { skipLocked: boolean }): unknown
-}

@@ -9,7 +9,7 @@ import type {
   RunFailure,
   RunPhase,
 } from '../domain/model.ts'
-import { type Database, type ExpectingQuery, type Query, StaleWrite } from './database.ts'
+import type { Database, ExpectingQuery, Query } from './database.ts'
 import { isLeft, leaseUntil } from './lease.ts'
 import { announceRun, appendEvent, isActive } from './run-event.ts'
 import { runRejections } from './run-rejections.ts'
@@ -75,16 +75,7 @@ export function runLease(database: Database, processId: string) {
         passOver.length > 0
           ? or(notInArray(runs.destinationId, [...passOver]), eq(runs.status, 'CANCELLING'))
           : undefined
-      const candidates = await database.skipLocked(
-        db
-          .select()
-          .from(runs)
-          .where(and(isActive(tables), free, isWanted, not(waitsForAdHoc)))
-          .orderBy(asc(runs.createdAt), asc(runs.id))
-          .limit(5),
-      )
-      for (const run of candidates) {
-        const claim = { runId: run.id, fence: run.fence }
+      const taking = (run: Row<'runs'>) => {
         const isCancelling = run.status === 'CANCELLING'
         const change: Change = {
           status: isCancelling ? 'CANCELLING' : 'PROCESSING',
@@ -98,17 +89,22 @@ export function runLease(database: Database, processId: string) {
         const isFirst = run.startedAt === null
         const type = isCancelling ? 'CANCELLING' : isFirst ? 'STARTED' : 'RETRYING'
         const message = isFirst ? {} : { message: `attempt ${run.attempt + 1}` }
-        try {
-          await database.batch(logged(claim, change, { type, at, ...message }, [run.status]))
-        } catch (error) {
-          if (error instanceof StaleWrite) continue // another worker was faster
-          throw error
-        }
-        announceRun(database, run.id)
-        const [claimed] = await db.select().from(runs).where(eq(runs.id, run.id))
-        return claimed ?? null
+        const claim = { runId: run.id, fence: run.fence }
+        return logged(claim, change, { type, at, ...message }, [run.status])
       }
-      return null
+      const run = await database.claim(
+        (own) =>
+          own
+            .select()
+            .from(runs)
+            .where(and(isActive(tables), free, isWanted, not(waitsForAdHoc)))
+            .orderBy(asc(runs.createdAt), asc(runs.id))
+            .limit(1),
+        taking,
+      )
+      if (!run) return null
+      announceRun(database, run.id)
+      return found({ runId: run.id, fence: run.fence + 1 })
     },
 
     /** What was last written down of the claim's run; null when it is lost. */

@@ -3,7 +3,7 @@
 import { and, asc, eq, or, sql } from 'drizzle-orm'
 import type { RunFailure, SegmentFailure } from '../domain/model.ts'
 import { chunks } from './chunks.ts'
-import { type Database, type ExpectingQuery, type Query, StaleWrite } from './database.ts'
+import type { Database, ExpectingQuery, Query } from './database.ts'
 import { isLeft, leaseUntil } from './lease.ts'
 import { UNFINISHED } from './snapshot.ts'
 import type { NewRow, Row } from './tables.ts'
@@ -29,7 +29,6 @@ export interface JobOutcome {
 }
 export type SegmentationLease = ReturnType<typeof segmentationLease>
 
-const CANDIDATES = 5
 const ROWS_AT_ONCE = 500
 const MAX_RACES = 10
 
@@ -65,29 +64,21 @@ export function segmentationLease(database: Database, processId: string) {
     async claim(at: Date): Promise<Row<'segmentationJobs'> | null> {
       const held = eq(jobs.status, 'PROCESSING')
       const free = or(eq(jobs.status, 'QUEUED'), await isLeft(database, { table: jobs, held, at }))
-      const candidates = await database.skipLocked(
-        db.select().from(jobs).where(free).orderBy(asc(jobs.createdAt), asc(jobs.id)).limit(CANDIDATES),
+      const claimed = (job: Row<'segmentationJobs'>) => ({
+        status: 'PROCESSING' as const,
+        fence: job.fence + 1,
+        attempt: job.attempt + 1,
+        startedAt: job.startedAt ?? at,
+        leaseOwner: processId,
+        leaseUntil: leaseUntil(at),
+        received: 0,
+        exported: 0,
+      })
+      const job = await database.claim(
+        (own) => own.select().from(jobs).where(free).orderBy(asc(jobs.createdAt), asc(jobs.id)).limit(1),
+        (job) => [change(job.id, job.fence, job.status, claimed(job))],
       )
-      for (const job of candidates) {
-        const claimed = {
-          status: 'PROCESSING' as const,
-          fence: job.fence + 1,
-          attempt: job.attempt + 1,
-          startedAt: job.startedAt ?? at,
-          leaseOwner: processId,
-          leaseUntil: leaseUntil(at),
-          received: 0,
-          exported: 0,
-        }
-        try {
-          await database.batch([change(job.id, job.fence, job.status, claimed)])
-        } catch (error) {
-          if (error instanceof StaleWrite) continue // another worker was faster
-          throw error
-        }
-        return { ...job, ...claimed }
-      }
-      return null
+      return job && { ...job, ...claimed(job) }
     },
 
     /**

@@ -17,7 +17,7 @@ export function processLocks(folder: string) {
     if (held.has(id)) return true
     if (!fs.existsSync(file(id))) return false
     try {
-      lock(file(id)).close()
+      lock(file(id), { fileMustExist: true }).close()
     } catch {
       return true
     }
@@ -31,7 +31,10 @@ export function processLocks(folder: string) {
       fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
       // Looking at the files of dead processes removes them.
       ids().forEach(isAlive)
-      held.set(id, lock(file(id)))
+      // A file that is not locked yet would be taken for that of a dead process.
+      const unseen = path.join(folder, `${id}.new`)
+      held.set(id, lock(unseen))
+      fs.renameSync(unseen, file(id))
     },
     deadAmong: async (some: readonly string[]) => some.filter((id) => !isAlive(id)),
     isAlone: async (id: string) => !ids().some((other) => other !== id && isAlive(other)),
@@ -41,8 +44,8 @@ export function processLocks(folder: string) {
 }
 
 /** @throws when another process holds it */
-function lock(file: string): BetterSqlite.Database {
-  const connection = new BetterSqlite(file, { timeout: 0 })
+function lock(file: string, options: BetterSqlite.Options = {}): BetterSqlite.Database {
+  const connection = new BetterSqlite(file, { timeout: 0, ...options })
   try {
     connection.pragma('journal_mode = DELETE')
     connection.exec('BEGIN EXCLUSIVE')

@@ -7,6 +7,8 @@ import { type PostgresSession, postgresSession } from '../../src/storage/postgre
 import { postgresWake } from '../../src/storage/postgres-wake.ts'
 import { type PostgresServer, startPostgres } from '../support/postgres-server.ts'
 
+/** Longer than an answer of the server is taken for true. */
+const ANSWER_MS = 300
 const GRACE_MS = 6_000
 let server: PostgresServer
 let pool: pg.Pool
@@ -57,6 +59,7 @@ test('a process that ends is dead after the grace, and not before; one that come
   expect(await one.life.deadAmong(['two', 'one'])).toEqual([])
 
   await two.session.close()
+  one.pass(ANSWER_MS)
   expect(await one.life.deadAmong(['two'])).toEqual([])
   one.pass(GRACE_MS - 100)
   expect(await one.life.deadAmong(['two'])).toEqual([])

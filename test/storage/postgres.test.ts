@@ -1,4 +1,6 @@
 // What only PostgreSQL does: transactions that race, statements that are cancelled, and words for its failures.
+import { eq } from 'drizzle-orm'
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Refusal, Unavailable } from '../../src/domain/errors.ts'
 import type { Database } from '../../src/storage/database.ts'
@@ -85,6 +87,41 @@ it('finds nothing by a text that it cannot hold, and refuses to store it', async
   const { sandboxes } = database.tables
   const row = { id: 'x', name: 'a\0', title: '', createdAt: new Date() }
   await expect(database.batch([database.db.insert(sandboxes).values(row)])).rejects.toThrow(Refusal)
+})
+
+it('claims past a row that another is taking, without waiting for it', async () => {
+  const { sandboxes } = database.tables
+  const rows = ['a', 'b'].map((name) => ({ id: `sbx_${name}`, name, title: '', createdAt: new Date() }))
+  await database.batch([database.db.insert(sandboxes).values(rows)])
+  const other = new pg.Client(place.url)
+  await other.connect()
+  await other.query("begin; select from sandboxes where id = 'sbx_a' for update")
+  const first = () =>
+    database.claim(
+      (db) => db.select().from(sandboxes).where(eq(sandboxes.title, '')).orderBy(sandboxes.id).limit(1),
+      ({ id }) => [database.db.update(sandboxes).set({ title: 'taken' }).where(eq(sandboxes.id, id))],
+    )
+  expect((await first())?.id).toBe('sbx_b')
+  expect(await first()).toBeNull()
+  await other.query('rollback')
+  expect((await first())?.id).toBe('sbx_a')
+  await other.end()
+})
+
+it('says what became of statistics whose connection was cut, and counts again', async () => {
+  await database.upsertProfiles(7, [{ key: 'k', patch: '{"a":1}' }])
+  const other = new pg.Client(place.url)
+  await other.connect()
+  await other.query('begin; lock table profiles')
+  const counting = expect(database.attributeStatistics('sbx')).rejects.toThrow(Unavailable)
+  const cut = `select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and query like '%attributes::text%' and wait_event_type = 'Lock'`
+  // Within a transaction the statistics of activity stay what they were.
+  await expect.poll(async () => (await database.aside(query(cut))).length).toBe(1)
+  await counting
+  await other.query('rollback')
+  await other.end()
+  expect(await database.attributeStatistics('sbx')).toEqual([])
 })
 
 it('is backed up with its own tool', async () => {

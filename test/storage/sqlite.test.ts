@@ -1,9 +1,13 @@
+import { execFile } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import BetterSqlite from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { openSqlite } from '../../src/storage/sqlite.ts'
 import { testDatabase } from '../support/database.ts'
+
+const LOCKS = path.join(import.meta.dirname, '../../src/storage/sqlite-life.ts')
 
 describe('opening', () => {
   it('a file that is no database says so, and leaves it as it is', async () => {
@@ -73,6 +77,26 @@ describe('a process', () => {
     fs.writeFileSync(path.join(folder, 'proc_dead.lock'), '')
     await test.database.life.register('proc_1')
     expect(fs.readdirSync(folder).filter((name) => name.endsWith('.lock'))).toEqual(['proc_1.lock'])
+    await test.dispose()
+  })
+
+  it('starts beside others that start and end, each of which looks what the dead left', async () => {
+    const test = await testDatabase()
+    const folder = path.join(test.dir, 'processes')
+    const starts = `
+      import { processLocks } from ${JSON.stringify(LOCKS)}
+      const locks = processLocks(${JSON.stringify(folder)})
+      for (let n = 0; n < 60; n += 1) {
+        const id = process.pid + '_' + n
+        await locks.register(id)
+        if ((await processLocks(${JSON.stringify(folder)}).deadAmong([id])).length > 0) throw new Error('taken for dead')
+        await locks.release(id)
+      }`
+    const processes = Array.from({ length: 4 }, () =>
+      promisify(execFile)(process.execPath, ['--input-type=module', '--eval', starts]),
+    )
+    await Promise.all(processes)
+    expect(fs.readdirSync(folder)).toEqual([])
     await test.dispose()
   })
 })
