@@ -1,6 +1,5 @@
 // What COPY says of profiles, as the lines of a page. Byte by byte, and for the reasons of the encoders: PostgreSQL takes
 // twice as long to put values together as to write them one after the other, and the driver's strings cost as much again.
-
 import type { ExportPage } from './capabilities.ts'
 
 const TAB = 9
