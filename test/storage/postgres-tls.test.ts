@@ -9,11 +9,13 @@ import { openExportReader } from '../../src/storage/export-reader.ts'
 import { openDatabase } from '../../src/storage/open.ts'
 import { profileStore } from '../../src/storage/profile.ts'
 import { certificate } from '../support/certificate.ts'
+import { cliFolder } from '../support/cli.ts'
 import { addSandbox } from '../support/database.ts'
 import { type PostgresServer, startPostgres } from '../support/postgres-server.ts'
 
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'gateway-tls-'))
 const authority = path.join(dir, 'authority.pem')
+const verified = `?sslmode=verify-full&sslrootcert=${authority}`
 let server: PostgresServer
 
 beforeAll(async () => {
@@ -40,8 +42,8 @@ afterAll(async () => {
   fs.rmSync(dir, { recursive: true, force: true })
 })
 
-it('TLS that the URL asks for is spoken by migrations, statements, imports, long reads, sessions and exports', async () => {
-  const url = `${server.url}?sslmode=verify-full&sslrootcert=${authority}`
+it('TLS that the URL asks for is spoken by migrations, statements, imports, long reads, sessions, exports and threads', async () => {
+  const url = server.url + verified
   const database = openDatabase(url)
   try {
     await database.migrate()
@@ -74,8 +76,27 @@ it('TLS that the URL asks for is spoken by migrations, statements, imports, long
     expect(own).toBe(all)
     expect(Number(all)).toBeGreaterThanOrEqual(6) // pool, import, aside, session, and two of the export
     await reader.close()
+    expect(await database.attributeStatistics(id)).toMatchObject([{ path: 'email', profileCount: 1 }])
   } finally {
     await database.close()
+  }
+})
+
+it('TLS is spoken by a copy that moves up', async () => {
+  const admin = new pg.Client(server.url + verified)
+  await admin.connect()
+  await admin.query('create database of_a_copy')
+  await admin.end()
+  const cli = cliFolder()
+  try {
+    expect(await cli.run(['migrate'])).toMatchObject({ code: 0 })
+    const target = server.url.replace(/postgres$/, 'of_a_copy')
+    expect(await cli.run(['copy', target])).toMatchObject({ code: 1 })
+    const copied = await cli.run(['copy', target + verified])
+    expect(copied).toMatchObject({ code: 0 })
+    expect(copied.stdout).toContain('profiles')
+  } finally {
+    await cli.dispose()
   }
 })
 

@@ -201,6 +201,21 @@ describe('a standby', () => {
     await becomesReady(true)
     expect(await ask(CREATE)).toMatchObject({ status: 200 })
   })
+
+  it('that a gateway is started on: the same, without another start', async () => {
+    await start()
+    await works()
+    await gateway?.stop()
+    const { promote } = await server.standBy()
+    admin = await connect()
+    await start()
+    await works()
+    await becomesReady(false)
+    expect(await ask(CREATE)).toMatchObject({ status: 503, message: NO_WRITES })
+    await promote()
+    await becomesReady(true)
+    expect(await ask(CREATE)).toMatchObject({ status: 200 })
+  })
 })
 
 describe('a gateway that starts', () => {
