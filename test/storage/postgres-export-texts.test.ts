@@ -1,19 +1,29 @@
-// A number or a boolean may come as a string where a format writes both alike: then the file is the same, to the byte.
+// Numbers and booleans come from PostgreSQL as strings where a format writes both alike: the file is the same, to the byte.
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { EncodedRejection } from '../../src/engine/row-encoder.ts'
 import { rowEncoder } from '../../src/engine/row-encoders.ts'
 import type { ExportQuery } from '../../src/storage/capabilities.ts'
+import type { Database } from '../../src/storage/database.ts'
 import { openExportReader } from '../../src/storage/export-reader.ts'
-import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { openPostgres } from '../../src/storage/postgres.ts'
+import { addSandbox } from '../support/database.ts'
 import { csvFormat } from '../support/export-scene.ts'
+import { emptyPostgres, type PostgresDatabase } from '../support/postgres-database.ts'
 import { addProfiles } from '../support/segments.ts'
 
-let test: TestDatabase
+let place: PostgresDatabase
+let test: { database: Database; sandboxId: string }
 beforeAll(async () => {
-  test = await testDatabase()
+  place = await emptyPostgres()
+  const database = openPostgres(place.url)
+  await database.migrate()
+  test = { database, sandboxId: (await addSandbox(database, 'prod')).id }
 })
-afterAll(() => test.dispose())
+afterAll(async () => {
+  await test.database.close()
+  await place.drop()
+})
 
 /** What COPY, JSON or CSV writes otherwise, and what begins a formula. */
 const PARTS = [
